@@ -20,6 +20,12 @@ pub struct CoreConfig {
     pub slices: Vec<Snssai>,
     pub n2: N2Config,
     pub n4: N4Config,
+    /// The user plane that the platform starts for this core; none: one that somebody else runs at `n4.upf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upf: Option<UpfConfig>,
+    /// Where the core serves `/metrics`.
+    #[serde(default = "core_metrics")]
+    pub metrics: SocketAddr,
     #[serde(rename = "dnn")]
     pub dnns: Vec<DnnConfig>,
     #[serde(default)]
@@ -94,6 +100,60 @@ pub struct N4Config {
     pub local: SocketAddr,
     /// The user plane.
     pub upf: SocketAddr,
+}
+
+fn core_metrics() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9091))
+}
+
+/// One `coeur-upf` on this machine.
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpfConfig {
+    pub n3: N3Config,
+    pub n6: N6Config,
+    /// Which path forwards packets; `auto` asks each interface's driver.
+    #[serde(default)]
+    pub path: PathChoice,
+    #[serde(default = "upf_metrics")]
+    pub metrics: SocketAddr,
+    /// Most sessions; sizes the tables of the fast path (about 200 octets a session).
+    #[serde(default = "upf_session_max")]
+    pub session_max: u32,
+}
+
+fn upf_metrics() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9092))
+}
+
+fn upf_session_max() -> u32 {
+    65_536
+}
+
+/// Towards gNBs: GTP-U over UDP port 2152 (TS 29.281).
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct N3Config {
+    pub interface: String,
+    pub address: Ipv4Addr,
+}
+
+/// Towards the data networks.
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct N6Config {
+    pub interface: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathChoice {
+    /// Native XDP if the driver can transmit and redirect, TC if not, generic XDP last.
+    #[default]
+    Auto,
+    Xdp,
+    Tc,
+    Generic,
 }
 
 #[derive(Clone, Debug, Deserialize, serde::Serialize)]
