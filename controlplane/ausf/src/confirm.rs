@@ -44,7 +44,7 @@ mod tests {
 
     fn context(challenge: &AusfResponse) -> AuthContextId {
         let AusfResponse::Challenge { context, .. } = challenge else { panic!("{challenge:?}") };
-        context
+        *context
     }
 
     #[test]
