@@ -1,0 +1,3 @@
+//! The targets, one file a network function or parser.
+
+pub(crate) mod udm;
