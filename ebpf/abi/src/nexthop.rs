@@ -1,0 +1,42 @@
+//! The next-hop table: what user space keeps from the kernel's routes and neighbours, so that no packet asks for it.
+
+/// Entries of the table. One a gNB or N6 router, not one a session.
+pub const NEXT_HOPS_MAX: u32 = 8192;
+
+/// Never resolved: packets go to the kernel. What an all-zero record points to.
+pub const NEXT_HOP_NONE: u32 = 0;
+
+/// The default route of N6, which uplink records name unless told otherwise.
+pub const NEXT_HOP_N6_DEFAULT: u32 = 1;
+
+/// Whether a next hop may be used, as it stands in its `state` byte.
+#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NextHopState {
+    /// The kernel is asked, packet by packet, until it knows the neighbour.
+    Unresolved = 0,
+    Resolved = 1,
+}
+
+/// One way out: an interface and the Ethernet header that packets get.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NextHop {
+    pub destination: [u8; 6],
+    pub source: [u8; 6],
+    /// 0 while unresolved.
+    pub ifindex: u32,
+    /// Largest IP packet on this way, outer headers included.
+    pub mtu: u32,
+    /// A [`NextHopState`].
+    pub state: u8,
+    pub pad0: [u8; 11],
+}
+
+impl NextHop {
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_resolved(&self) -> bool {
+        self.state == NextHopState::Resolved as u8
+    }
+}
