@@ -3,13 +3,18 @@
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use std::{
-    io::{BufRead as _, BufReader, Read},
+    fs::File,
+    io::{self, BufRead as _, BufReader, Read},
+    path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::{Duration, Instant},
 };
 
 /// Most events that wait to be read; the writer then blocks on its pipe.
 const EVENT_QUEUE_MAX: usize = 65_536;
+
+/// How often a file is looked at.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The events of one process, in order.
 #[derive(Debug)]
@@ -29,6 +34,26 @@ impl Events {
             }
         });
         Self { lines }
+    }
+
+    /// Reads a file that a process goes on writing, for one that is to outlive us: a pipe would end it. Silence is not the
+    /// end here.
+    pub fn follow(path: &Path) -> io::Result<Self> {
+        let mut file = BufReader::new(File::open(path)?);
+        let (send, lines) = sync_channel(EVENT_QUEUE_MAX);
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            loop {
+                match file.read_line(&mut line) {
+                    Err(_) => break,
+                    // The rest of a line comes later.
+                    Ok(_) if !line.ends_with('\n') => std::thread::sleep(FOLLOW_INTERVAL),
+                    Ok(_) if send.send((Instant::now(), std::mem::take(&mut line))).is_err() => break,
+                    Ok(_) => {}
+                }
+            }
+        });
+        Ok(Self { lines })
     }
 
     /// The next event, when it came; none when the writer has closed. Lines that are not JSON objects are an error: stdout
@@ -72,6 +97,19 @@ mod tests {
             assert_eq!(events.next(until).unwrap().unwrap().1["event"], name);
         }
         assert!(events.next(until).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_is_followed_while_it_grows() {
+        let path = std::env::temp_dir().join(format!("coeur-events-{}", std::process::id()));
+        std::fs::write(&path, "{\"event\":\"a\"}\n{\"eve").unwrap();
+        let mut events = Events::follow(&path).unwrap();
+        let until = Instant::now() + Duration::from_secs(5);
+        assert_eq!(events.next(until).unwrap().unwrap().1["event"], "a");
+        let mut file = File::options().append(true).open(&path).unwrap();
+        io::Write::write_all(&mut file, b"nt\":\"b\"}\n").unwrap();
+        assert_eq!(events.next(until).unwrap().unwrap().1["event"], "b");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -9,23 +9,27 @@
 //! was started in, and it takes everything away again: on drop, after a signal, and after a predecessor that crashed.
 
 mod binaries;
+mod config;
 mod events;
 mod guest;
 mod lab;
 mod netns;
 pub mod ping;
 mod process;
+mod running;
 pub mod scrape;
 mod socket;
 pub mod tcp;
 mod workdir;
 
 pub use binaries::Binaries;
+pub use config::{CoreFile, Path, Subscriber, subscribers};
 pub use events::Events;
 pub use guest::{Guest, GuestNet};
 pub use lab::{Addresses, Lab};
 pub use netns::Namespace;
 pub use process::{Lifetime, Process};
+pub use running::{Phone, Phones, RanOptions, Running, percentile};
 pub use workdir::{Leftover, Workdir, clean_up_dead, clean_up_on_signal, remove};
 
 /// Why a test of real packets cannot run here; none if it can.

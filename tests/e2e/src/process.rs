@@ -42,7 +42,9 @@ impl Process {
         log: &Path,
         lifetime: Lifetime,
     ) -> anyhow::Result<Self> {
-        Self::start(name, namespace, command, log, lifetime, None)
+        let mut command = command;
+        command.stdout(open_log(log)?);
+        Self::spawn_with_stdout(name, namespace, command, log, lifetime)
     }
 
     /// The same, with stdout to be read by us.
@@ -53,21 +55,22 @@ impl Process {
         log: &Path,
         lifetime: Lifetime,
     ) -> anyhow::Result<(Self, ChildStdout)> {
-        let mut process = Self::start(name, namespace, command, log, lifetime, Some(Stdio::piped()))?;
+        let mut command = command;
+        command.stdout(Stdio::piped());
+        let mut process = Self::spawn_with_stdout(name, namespace, command, log, lifetime)?;
         let stdout = process.child.stdout.take().context("stdout was asked for")?;
         Ok((process, stdout))
     }
 
-    fn start(
+    /// The same, with stdout as `command` has it.
+    pub fn spawn_with_stdout(
         name: &str,
         namespace: Option<&Namespace>,
         mut command: Command,
         log: &Path,
         lifetime: Lifetime,
-        stdout: Option<Stdio>,
     ) -> anyhow::Result<Self> {
-        let file = File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
-        command.stdin(Stdio::null()).stderr(file.try_clone()?).stdout(stdout.unwrap_or_else(|| file.into()));
+        command.stdin(Stdio::null()).stderr(open_log(log)?);
         // A group of its own: Ctrl-C is for us, who then end it in the right order.
         command.process_group(0);
         if let Some(namespace) = namespace {
@@ -165,6 +168,10 @@ impl Drop for Process {
             self.stop();
         }
     }
+}
+
+fn open_log(path: &Path) -> anyhow::Result<File> {
+    File::options().create(true).append(true).open(path).with_context(|| path.display().to_string())
 }
 
 /// Sends a signal to one process.
