@@ -6,9 +6,10 @@
 //!                                n6 10.20.0.1 ─── N6 ─── dn0 10.20.0.2
 //! ```
 
-use crate::{Lifetime, Namespace, Process, Workdir, netns::run, process::run_inside};
+use crate::{Binaries, Lifetime, Namespace, Process, Workdir, netns::run, process::run_inside};
 use anyhow::{Context as _, bail};
 use std::{
+    fs,
     net::Ipv4Addr,
     path::Path,
     process::Command,
@@ -87,6 +88,19 @@ impl Lab {
             self.far_ends.push(process);
         }
         Ok(())
+    }
+
+    /// Starts a user plane without a platform, its N4 on `n4`.
+    pub fn start_upf(&self, binaries: &Binaries, n4: Ipv4Addr) -> anyhow::Result<Process> {
+        let file = self.workdir.file("upf.toml");
+        let (n3, address, n6) = (Self::N3, self.addresses.core_n3, Self::N6);
+        let text = format!(
+            "n4 = \"{n4}:8805\"\n\n[n3]\ninterface = \"{n3}\"\naddress = \"{address}\"\n\n[n6]\ninterface = \"{n6}\"\n"
+        );
+        fs::write(&file, text)?;
+        let mut command = Command::new(&binaries.upf);
+        command.arg("run").arg("--config").arg(file);
+        Process::spawn("coeur-upf", Some(&self.core), command, &self.workdir.file("coeur-upf.log"), Lifetime::Guarded)
     }
 
     /// Runs a command in one of the namespaces to its end; its stdout.

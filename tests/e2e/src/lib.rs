@@ -29,7 +29,7 @@ pub use guest::{Guest, GuestNet};
 pub use lab::{Addresses, Lab};
 pub use netns::Namespace;
 pub use process::{Lifetime, Process};
-pub use running::{Phone, Phones, RanOptions, Running, percentile};
+pub use running::{CONFIG, Phone, Phones, RanOptions, Running, SUBSCRIBERS, percentile, write_subscribers};
 pub use workdir::{Leftover, Workdir, clean_up_dead, clean_up_on_signal, remove};
 
 /// Why a test of real packets cannot run here; none if it can.

@@ -1,6 +1,6 @@
 //! A core that runs in a lab, and phones that run against it.
 
-use crate::{Binaries, CoreFile, Events, Lab, Lifetime, Path, Process, Subscriber, scrape};
+use crate::{Addresses, Binaries, CoreFile, Events, Lab, Lifetime, Path, Process, Subscriber, scrape};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use std::{
@@ -33,6 +33,11 @@ impl Running {
         let mut lab = Lab::create()?;
         lab.pass_at_far_ends(&binaries.upf, lifetime)?;
         let file = CoreFile::in_lab(&lab, path);
+        Self::in_lab(lab, binaries, &file, lifetime)
+    }
+
+    /// Starts `coeur up` with `file` in a lab; returns when its command line answers.
+    pub fn in_lab(lab: Lab, binaries: &Binaries, file: &CoreFile, lifetime: Lifetime) -> anyhow::Result<Self> {
         fs::write(lab.workdir.file(CONFIG), file.to_toml())?;
         let up = start_up(&lab, binaries, lifetime)?;
         let mut running = Self { up, lab, binaries: binaries.clone(), lifetime };
@@ -81,26 +86,9 @@ impl Running {
         self.coeur(&["subscriber", "import", &file.display().to_string()]).map(drop)
     }
 
-    /// Starts phones.
+    /// Starts phones in the lab's radio site.
     pub fn phones(&self, options: &RanOptions) -> anyhow::Result<Phones> {
-        let a = &self.lab.addresses;
-        let log = self.lab.workdir.file("coeur-ran.log");
-        let mut command = Command::new(&self.binaries.ran);
-        command.args(options.arguments(a.core_n3, a.gnb)).arg(self.lab.workdir.file(SUBSCRIBERS));
-        let (name, namespace) = ("coeur-ran", Some(&self.lab.ran));
-        let (process, events) = match self.lifetime {
-            Lifetime::Guarded => {
-                let (process, stdout) = Process::spawn_piped(name, namespace, command, &log, self.lifetime)?;
-                (process, Events::read(stdout))
-            }
-            Lifetime::Kept => {
-                let path = self.lab.workdir.file("coeur-ran.jsonl");
-                command.stdout(fs::File::create(&path)?);
-                let process = Process::spawn_with_stdout(name, namespace, command, &log, self.lifetime)?;
-                (process, Events::follow(&path)?)
-            }
-        };
-        Ok(Phones::new(process, events, options.ues))
+        Phones::start(&self.lab, &self.binaries, options, self.lifetime)
     }
 
     /// `/metrics` of the user plane, by series.
@@ -125,8 +113,8 @@ impl Running {
 }
 
 /// In the run's directory.
-pub(crate) const CONFIG: &str = "coeur.toml";
-pub(crate) const SUBSCRIBERS: &str = "subscribers.csv";
+pub const CONFIG: &str = "coeur.toml";
+pub const SUBSCRIBERS: &str = "subscribers.csv";
 
 fn start_up(lab: &Lab, binaries: &Binaries, lifetime: Lifetime) -> anyhow::Result<Process> {
     let mut command = Command::new(&binaries.coeur);
@@ -135,7 +123,7 @@ fn start_up(lab: &Lab, binaries: &Binaries, lifetime: Lifetime) -> anyhow::Resul
 }
 
 /// Writes the file that `coeur subscriber import` and `coeur-ran` both read.
-pub(crate) fn write_subscribers(file: &std::path::Path, subscribers: &[Subscriber]) -> anyhow::Result<()> {
+pub fn write_subscribers(file: &std::path::Path, subscribers: &[Subscriber]) -> anyhow::Result<()> {
     let mut text = String::from("supi,k,opc\n");
     for Subscriber { supi, k, opc } in subscribers {
         let _ = writeln!(text, "{supi},{k},{opc}");
@@ -147,6 +135,9 @@ pub(crate) fn write_subscribers(file: &std::path::Path, subscribers: &[Subscribe
 #[derive(Clone, Debug)]
 pub struct RanOptions {
     pub ues: u32,
+    pub amf: Ipv4Addr,
+    pub gnb: Ipv4Addr,
+    /// An interface for each phone.
     pub tun: bool,
     /// Keep phones registered until it is stopped.
     pub hold: bool,
@@ -156,22 +147,22 @@ pub struct RanOptions {
 impl RanOptions {
     /// Phones that stay, with an interface each.
     pub fn holding(ues: u32) -> Self {
-        Self { ues, tun: true, hold: true, more: Vec::new() }
+        Self { ues, amf: Addresses::LAB.core_n3, gnb: Addresses::LAB.gnb, tun: true, hold: true, more: Vec::new() }
     }
 
-    /// Everything but the name of the subscribers' file, which comes last.
-    pub fn arguments(&self, amf: Ipv4Addr, gnb: Ipv4Addr) -> Vec<String> {
+    /// The command line, with the file of subscribers.
+    pub fn arguments(&self, subscribers: &std::path::Path) -> Vec<String> {
+        let Self { ues, amf, gnb, .. } = self;
         let (plmn, tac, slice, dnn) = (CoreFile::PLMN, CoreFile::TAC, CoreFile::SLICE, CoreFile::DNN);
         let text = format!(
             "run --amf {amf}:38412 --gnb-n2 {gnb} --gnb-n3 {gnb} --plmn {plmn} --tac {tac} --slice {slice} --dnn {dnn} \
-             --ues {} --json -",
-            self.ues
+             --ues {ues} --json -"
         );
         let mut arguments: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         arguments.extend(self.tun.then(|| "--tun".to_owned()));
         arguments.extend(self.hold.then(|| "--hold".to_owned()));
         arguments.extend(self.more.iter().cloned());
-        arguments.push("--subscribers".into());
+        arguments.extend(["--subscribers".to_owned(), subscribers.display().to_string()]);
         arguments
     }
 }
@@ -199,6 +190,27 @@ pub struct Phones {
 }
 
 impl Phones {
+    /// Starts `coeur-ran` in the lab's radio site, with the subscribers that were imported last.
+    pub fn start(lab: &Lab, binaries: &Binaries, options: &RanOptions, lifetime: Lifetime) -> anyhow::Result<Self> {
+        let log = lab.workdir.file("coeur-ran.log");
+        let mut command = Command::new(&binaries.ran);
+        command.args(options.arguments(&lab.workdir.file(SUBSCRIBERS)));
+        let (name, namespace) = ("coeur-ran", Some(&lab.ran));
+        let (process, events) = match lifetime {
+            Lifetime::Guarded => {
+                let (process, stdout) = Process::spawn_piped(name, namespace, command, &log, lifetime)?;
+                (process, Events::read(stdout))
+            }
+            Lifetime::Kept => {
+                let path = lab.workdir.file("coeur-ran.jsonl");
+                command.stdout(fs::File::create(&path)?);
+                let process = Process::spawn_with_stdout(name, namespace, command, &log, lifetime)?;
+                (process, Events::follow(&path)?)
+            }
+        };
+        Ok(Self::new(process, events, options.ues))
+    }
+
     fn new(process: Process, events: Events, asked: u32) -> Self {
         Self { process, events, asked, ng_setup: None, registered: 0, sessions: Vec::new(), attach: Vec::new() }
     }
