@@ -1,0 +1,112 @@
+//! Stage: is this frame ours, and whose is it.
+
+use coeur_ebpf_abi::{
+    Be32, Config, DownlinkRecord, GTPU_PORT, PassReason, SESSIONS_BY_ADDRESS, SESSIONS_BY_TEID, UplinkRecord,
+    teid_index,
+};
+
+use crate::{
+    frame::load,
+    maps::{DOWNLINK, DOWNLINK_BY_IP, UPLINK, UPLINK_BY_TEID},
+    parse::{GTPU, GTPU_VERSION, GTPU_VERSION_MASK, IP, UDP},
+    police::word0,
+};
+
+/// Ethernet type IPv4 and the IPv4 version nibble, as four octets from offset 12 give them.
+const IPV4: u32 = u32::from_le_bytes([0x08, 0x00, 0x40, 0]);
+const IPV4_MASK: u32 = u32::from_le_bytes([0xff, 0xff, 0xf0, 0]);
+/// The same with a header of 20 octets.
+const IPV4_NO_OPTIONS: u32 = u32::from_le_bytes([0x08, 0x00, 0x45, 0]);
+const IPV4_NO_OPTIONS_MASK: u32 = u32::from_le_bytes([0xff, 0xff, 0xff, 0]);
+/// More fragments, and the fragment offset (RFC 791 3.1), as they lie in the packet.
+const FRAGMENT_MASK: u16 = 0x3fffu16.to_be();
+const UDP_PROTOCOL: u8 = 17;
+/// TS 29.281 table 6.1-1.
+const G_PDU: u8 = 0xff;
+
+/// Whether the Ethernet payload is IPv4.
+///
+/// # Safety
+/// 16 octets are readable at `data`.
+#[inline(always)]
+pub(crate) unsafe fn is_ipv4(data: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { load::<u32>(data, IP - 2) & IPV4_MASK == IPV4 }
+}
+
+/// A G-PDU for our N3 address at fixed offsets, or the reason why not.
+///
+/// # Safety
+/// 50 octets are readable at `data`.
+#[inline(always)]
+pub(crate) unsafe fn g_pdu(data: usize, config: &Config) -> Result<(), PassReason> {
+    // SAFETY: the caller's promise holds for every load.
+    unsafe {
+        if load::<u32>(data, IP + 16) != config.n3_address.to_wire() || !is_ipv4(data) {
+            return Err(PassReason::NotOurs);
+        }
+        if load::<u8>(data, IP + 9) != UDP_PROTOCOL {
+            return Err(PassReason::NotOurs);
+        }
+        if load::<u16>(data, IP + 6) & FRAGMENT_MASK != 0 {
+            return Err(PassReason::OuterFragment);
+        }
+        if load::<u32>(data, IP - 2) & IPV4_NO_OPTIONS_MASK != IPV4_NO_OPTIONS {
+            return Err(PassReason::OuterOptions);
+        }
+        if load::<u16>(data, UDP + 2) != GTPU_PORT.to_be() {
+            return Err(PassReason::NotOurs);
+        }
+        if load::<u8>(data, GTPU) & GTPU_VERSION_MASK != GTPU_VERSION {
+            return Err(PassReason::GtpVersion);
+        }
+        if load::<u8>(data, GTPU + 1) != G_PDU {
+            return Err(PassReason::NotGpdu);
+        }
+    }
+    Ok(())
+}
+
+/// The uplink record of a TEID (as it lies in the packet).
+#[inline(always)]
+pub(crate) fn uplink_session(teid: u32, config: &Config) -> Option<*mut UplinkRecord> {
+    if let Some(record) = UPLINK.get_ptr_mut(teid_index(u32::from_be(teid))) {
+        // SAFETY: a value of the map.
+        let (_, owner) = unsafe { word0(record) };
+        if owner == teid {
+            return Some(record);
+        }
+    }
+    if config.session_flags & SESSIONS_BY_TEID != 0 {
+        return UPLINK_BY_TEID.get_ptr_mut(Be32::from_wire(teid));
+    }
+    None
+}
+
+/// What is known of a destination address.
+pub(crate) enum Subscriber {
+    /// It has a record, perhaps an empty one.
+    Known(*mut DownlinkRecord),
+    /// It is in none of the pools and in no table.
+    Stranger,
+}
+
+/// The downlink record of a UE address (as it lies in the packet).
+#[inline(always)]
+pub(crate) fn downlink_session(address: u32, config: &Config) -> Subscriber {
+    let host = u32::from_be(address);
+    for pool in &config.pools {
+        if let Some(index) = pool.index_of(host) {
+            return match DOWNLINK.get_ptr_mut(index) {
+                Some(record) => Subscriber::Known(record),
+                None => Subscriber::Stranger,
+            };
+        }
+    }
+    if config.session_flags & SESSIONS_BY_ADDRESS != 0
+        && let Some(record) = DOWNLINK_BY_IP.get_ptr_mut(Be32::from_wire(address))
+    {
+        return Subscriber::Known(record);
+    }
+    Subscriber::Stranger
+}
