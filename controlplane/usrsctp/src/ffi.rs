@@ -146,6 +146,8 @@ type DebugPrintf = unsafe extern "C" fn(*const c_char, ...);
 unsafe extern "C" {
     pub(crate) fn usrsctp_init_nothreads(port: u16, output: Option<ConnOutput>, debug: Option<DebugPrintf>);
     pub(crate) fn usrsctp_conninput(addr: *mut c_void, buffer: *const c_void, length: size_t, ecn_bits: u8);
+    pub(crate) fn usrsctp_register_address(addr: *mut c_void);
+    pub(crate) fn usrsctp_deregister_address(addr: *mut c_void);
     pub(crate) fn usrsctp_handle_timers(elapsed_ms: u32);
     pub(crate) fn usrsctp_enable_crc32c_offload();
     pub(crate) fn usrsctp_crc32c(buffer: *mut c_void, length: size_t) -> u32;

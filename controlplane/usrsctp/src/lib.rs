@@ -2,7 +2,7 @@
 //!
 //! usrsctp is run without a thread and without a socket of its own. Packets come in by [`input`] and leave through the
 //! function given to [`start`]; time comes in by [`advance`]. A peer is a *path*: a number that the caller chooses, which
-//! usrsctp only compares (its address family AF_CONN). One socket is one association, or one listener.
+//! usrsctp only compares (its address family AF_CONN) and has to be told of by [`register`]. One socket is one association, or one listener.
 //!
 //! What it does not do: open a raw socket, compute or check the CRC32c of a packet (the caller does both), know an IP
 //! address, wait. There is one stack a process: usrsctp keeps its state in globals, behind its own locks.
@@ -12,4 +12,4 @@ mod socket;
 mod stack;
 
 pub use socket::{Notice, Options, Received, Socket};
-pub use stack::{Output, advance, crc32c, input, start};
+pub use stack::{Output, advance, crc32c, deregister, input, register, start};

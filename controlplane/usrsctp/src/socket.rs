@@ -86,9 +86,9 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Binds to a port; a port that another socket of the process has is refused.
-    pub fn bind(&self, port: u16) -> io::Result<()> {
-        let mut name = conn_address(0, port);
+    /// Binds to a port of one registered path, or of all when `path` is 0. A port that another socket has is refused.
+    pub fn bind(&self, path: u64, port: u16) -> io::Result<()> {
+        let mut name = conn_address(path, port);
         // SAFETY: `name` outlives the call, and its length is its size.
         checked(unsafe { ffi::usrsctp_bind(self.0.as_ptr(), &raw mut name, length_of(&name)) })
     }

@@ -42,6 +42,23 @@ pub fn input(path: u64, packet: &[u8], ecn: u8) {
     unsafe { ffi::usrsctp_conninput(path as usize as *mut c_void, packet.as_ptr().cast(), packet.len(), ecn) };
 }
 
+/// Makes a path known: packets find the associations of known paths only. The list is searched from end to end for the
+/// packets of accepted associations, so keep it short.
+pub fn register(path: u64) {
+    if OUTPUT.get().is_some() {
+        // SAFETY: the address is a number that is never dereferenced.
+        unsafe { ffi::usrsctp_register_address(path as usize as *mut c_void) };
+    }
+}
+
+/// Forgets a path that has no association any more.
+pub fn deregister(path: u64) {
+    if OUTPUT.get().is_some() {
+        // SAFETY: as for `register`.
+        unsafe { ffi::usrsctp_deregister_address(path as usize as *mut c_void) };
+    }
+}
+
 /// Lets `elapsed_ms` pass: retransmissions, heartbeats and delayed acknowledgements that are due happen now.
 pub fn advance(elapsed_ms: u32) {
     if OUTPUT.get().is_some() {
