@@ -1,7 +1,7 @@
 //! Runs all tests, and closes with one line that counts them.
 
 use crate::{
-    fuzz,
+    ebpf, fuzz,
     setup::{self, Purpose},
     shell::{self, cargo, say, target_dir},
 };
@@ -10,9 +10,6 @@ use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
 };
-
-/// The eBPF programs have no target that tests could run on; `fastpath` tests them in the kernel.
-pub(crate) const EBPF_CRATE: &str = "coeur-ebpf-upf";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -38,11 +35,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let mut count = Count::default();
     let mut failures = Vec::new();
 
-    let mut nextest = cargo(&["nextest", "run", "--workspace", "--exclude", EBPF_CRATE, "--no-fail-fast"]);
-    nextest.args(options.filter.as_deref()).env("COEUR_BIN_DIR", target_dir().join("debug"));
+    let mut nextest = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
+    nextest.args(ebpf::excluded()).args(options.filter.as_deref()).env("COEUR_BIN_DIR", target_dir().join("debug"));
     count.run(&mut nextest, nextest_summary, &mut failures)?;
 
-    let mut doc = cargo(&["test", "--doc", "--workspace", "--exclude", EBPF_CRATE, "--no-fail-fast"]);
+    let mut doc = cargo(&["test", "--doc", "--workspace", "--no-fail-fast"]);
+    doc.args(ebpf::excluded());
     count.run(doc.args(options.filter.as_deref()), libtest_summary, &mut failures)?;
 
     if let Some(seconds) = options.fuzz_seconds {

@@ -74,8 +74,10 @@ impl CoreFile {
         let (state, path, n3_interface, n6_interface) = (state.display(), path.name(), Lab::N3, Lab::N6);
         let (api_port, core_port, upf_port) = (Self::API_PORT, Self::CORE_METRICS_PORT, Self::UPF_METRICS_PORT);
         let mut text = format!(
-            r#"state = "{state}"
-api = "{api}:{api_port}"
+            r#"data_dir = "{state}"
+
+[api]
+listen = "{api}:{api_port}"
 
 [[core]]
 name = "{name}"

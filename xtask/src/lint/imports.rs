@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "dataplane/fastpath",
         "dataplane/session",
         "dataplane/slowpath",
+        "ebpf/bench",
         "ebpf/upf",
     ],
     &["controlplane/api", "controlplane/core", "controlplane/platform"],
@@ -32,7 +33,7 @@ const SIBLINGS: &[(&str, &str)] = &[("controlplane/platform", "controlplane/api"
 
 /// Who may talk to the kernel's BPF, and who is a BPF program.
 const AYA: &[&str] = &["dataplane/fastpath", "tests/bench"];
-const AYA_EBPF: &[&str] = &["ebpf/upf"];
+const AYA_EBPF: &[&str] = &["ebpf/bench", "ebpf/upf"];
 
 /// One crate of the workspace.
 struct Package {

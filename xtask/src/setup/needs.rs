@@ -1,7 +1,7 @@
 //! The list: each thing with its purpose, how one sees that it is there, and where it comes from.
 
 use coeur_e2e::on_path;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What a chore is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn build() -> Vec<Need> {
         Need {
             what: "a Rust toolchain with the sources of core",
             why: "eBPF programs are built for a target that has no ready-made core",
-            present: || debian_toolchain() || nightly_with_sources(),
+            present: || coeur_ebpf_build::Toolchain::find().is_ok(),
             fix: Fix::Debian(&["rustc-web", "cargo-web", "rust-web-src"]),
         },
         Need {
@@ -143,24 +143,6 @@ fn test() -> Vec<Need> {
             fix: Fix::Debian(&["kmod"]),
         },
     ]
-}
-
-/// Debian's rustc with the sources of its own version.
-fn debian_toolchain() -> bool {
-    ["/usr/bin/rustc", "/usr/bin/cargo", "/usr/lib/rustlib/src/rust/library/core"]
-        .into_iter()
-        .all(|path| Path::new(path).exists())
-}
-
-/// A rustup nightly that has the component rust-src.
-fn nightly_with_sources() -> bool {
-    let home = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".rustup")));
-    let toolchains = home.and_then(|home| std::fs::read_dir(home.join("toolchains")).ok()).into_iter().flatten();
-    let nightly = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("nightly");
-    toolchains
-        .filter_map(Result::ok)
-        .any(|entry| nightly(&entry.file_name()) && entry.path().join("lib/rustlib/src/rust/library/core").exists())
 }
 
 #[cfg(test)]
