@@ -22,7 +22,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
     for trial in 1..=TRIALS {
         eprintln!("start {trial} of {TRIALS}");
         running.restart()?;
-        let mut phones = running.phones(&RanOptions { tun: false, hold: false, ..RanOptions::holding(1) })?;
+        let mut phones = running.phones(&RanOptions::passing(1))?;
         phones.wait_attached()?;
         let accepted = phones.ng_setup.context("NG Setup was not accepted")?;
         ready.push(accepted.saturating_duration_since(running.up.started()));

@@ -1,6 +1,6 @@
 //! A core that runs in a lab, and phones that run against it.
 
-use crate::{Addresses, Binaries, CoreFile, Events, Lab, Lifetime, Path, Process, Subscriber, scrape};
+use crate::{Addresses, Binaries, CoreFile, Events, Lab, Lifetime, Namespace, Path, Process, Subscriber, scrape};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use std::{
@@ -150,6 +150,11 @@ impl RanOptions {
         Self { ues, amf: Addresses::LAB.core_n3, gnb: Addresses::LAB.gnb, tun: true, hold: true, more: Vec::new() }
     }
 
+    /// Phones that attach, deregister and are gone.
+    pub fn passing(ues: u32) -> Self {
+        Self { tun: false, hold: false, more: vec!["--deregister".into()], ..Self::holding(ues) }
+    }
+
     /// The command line, with the file of subscribers.
     pub fn arguments(&self, subscribers: &std::path::Path) -> Vec<String> {
         let Self { ues, amf, gnb, .. } = self;
@@ -181,6 +186,8 @@ pub struct Phones {
     pub process: Process,
     pub events: Events,
     asked: u32,
+    /// Where phones have interfaces.
+    routed: Option<Namespace>,
     /// When NG Setup was accepted.
     pub ng_setup: Option<Instant>,
     pub registered: u32,
@@ -208,11 +215,12 @@ impl Phones {
                 (process, Events::follow(&path)?)
             }
         };
-        Ok(Self::new(process, events, options.ues))
+        Ok(Self::new(process, events, options, &lab.ran))
     }
 
-    fn new(process: Process, events: Events, asked: u32) -> Self {
-        Self { process, events, asked, ng_setup: None, registered: 0, sessions: Vec::new(), attach: Vec::new() }
+    fn new(process: Process, events: Events, options: &RanOptions, ran: &Namespace) -> Self {
+        let (asked, routed) = (options.ues, options.tun.then(|| ran.clone()));
+        Self { process, events, asked, routed, ng_setup: None, registered: 0, sessions: Vec::new(), attach: Vec::new() }
     }
 
     /// Waits until every phone has a session, or the first that is refused.
@@ -243,11 +251,15 @@ impl Phones {
                 let text = |key: &str| {
                     event[key].as_str().map(str::to_owned).with_context(|| format!("event without {key}: {event}"))
                 };
-                self.sessions.push(Phone {
+                let phone = Phone {
                     supi: text("supi")?,
                     address: text("address")?.parse()?,
-                    device: text("tun")?,
-                });
+                    device: event["tun"].as_str().unwrap_or_default().to_owned(),
+                };
+                if let Some(ran) = &self.routed {
+                    route(ran, &phone, FIRST_TABLE + self.sessions.len() as u32)?;
+                }
+                self.sessions.push(phone);
                 self.attach.extend(event["attach_ms"].as_f64().map(|ms| Duration::from_secs_f64(ms / 1e3)));
             }
             "failed" | "rejected" => bail!("a phone was refused: {event}"),
@@ -255,6 +267,17 @@ impl Phones {
         }
         Ok(())
     }
+}
+
+/// Routing tables of phones count from here; those below 256 have meanings of their own.
+const FIRST_TABLE: u32 = 1000;
+
+/// What a phone sends leaves by its own interface. A phone's kernel knows no other; here many share one.
+fn route(ran: &Namespace, phone: &Phone, table: u32) -> anyhow::Result<()> {
+    ensure!(!phone.device.is_empty(), "{} has no interface", phone.supi);
+    let table = table.to_string();
+    ran.ip(&["route", "add", "default", "dev", &phone.device, "table", &table])?;
+    ran.ip(&["rule", "add", "from", &phone.address.to_string(), "lookup", &table]).map(drop)
 }
 
 /// The value below which `percent` of `values` are (nearest rank); none of none.

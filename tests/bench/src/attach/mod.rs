@@ -66,7 +66,7 @@ fn figures(ues: u32, floor: Duration, core: &Usage, upf: &Usage, phones: &Phones
 /// The messages of one attach.
 fn capture_one(running: &Running) -> anyhow::Result<capture::Attach> {
     let capture = Capture::start(&running.lab)?;
-    let mut phones = running.phones(&RanOptions { tun: false, hold: false, ..RanOptions::holding(1) })?;
+    let mut phones = running.phones(&RanOptions::passing(1))?;
     phones.wait_attached()?;
     // The last answer to the session's modification may still be on its way.
     std::thread::sleep(Duration::from_millis(200));
