@@ -46,7 +46,7 @@ pub struct Pdi {
     /// Where packets with a tunnel header arrive.
     pub local_tunnel: Option<LocalTunnel>,
     pub ue_address: Option<UeAddress>,
-    /// The one QoS flow of the tunnel. The fast path does not compare it: a session has one flow (docs/adr/0003).
+    /// The one QoS flow of the tunnel. The fast path does not compare it: a session has one flow (docs/adr/0004).
     pub qfi: Option<u8>,
 }
 
@@ -125,7 +125,7 @@ pub struct Qer {
     pub uplink_gate: Gate,
     pub downlink_gate: Gate,
     pub qfi: Option<u8>,
-    /// Stored and counted, not enforced yet: docs/adr/0003.
+    /// Stored and counted, not enforced yet: docs/adr/0004.
     pub mbr: Option<BitRates>,
 }
 

@@ -87,7 +87,7 @@ pub enum Event {
     SlotsLost {
         detail: String,
     },
-    /// A rate limit was accepted and is not enforced (docs/adr/0003); said once.
+    /// A rate limit was accepted and is not enforced (docs/adr/0004); said once.
     RateLimitNotEnforced,
 }
 
