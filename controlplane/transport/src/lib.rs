@@ -8,3 +8,4 @@
 
 pub mod pfcp;
 pub mod sctp;
+mod sockaddr;

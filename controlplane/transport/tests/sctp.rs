@@ -100,16 +100,16 @@ fn summary(side: &Side) -> Vec<String> {
 }
 
 fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
 }
 
 /// A server, a client, and the association on both sides.
 async fn pair(settings: SctpSettings) -> (Side, Side, u64, u64) {
     let mut server = Side::new(settings.clone());
-    let at = server.endpoint.listen(address()).unwrap();
+    let at = server.endpoint.listen(address()).expect("a listener");
     let mut client = Side::new(settings);
     let from = SocketAddr::new(at.ip(), 0);
-    let ours = client.endpoint.connect(Some(from), at).unwrap();
+    let ours = client.endpoint.connect(Some(from), at).expect("an association");
     until(&mut server, &mut client, "association", |server, client| {
         !server.ups().is_empty() && !client.ups().is_empty()
     })
@@ -161,7 +161,7 @@ fn long_messages_pass_in_both_directions() {
         let (mut server, mut client, theirs, ours) = pair(quick()).await;
         let longest = quick().message_octets_max;
         for length in [1, 1_300, 4_096, 4_097, 20_000, 65_000, longest] {
-            let octets: Vec<u8> = (0..length).map(|i| (i * 31 >> 3) as u8).collect();
+            let octets: Vec<u8> = (0..length).map(|i| ((i * 31) >> 3) as u8).collect();
             client.endpoint.send(ours, 1, &octets).unwrap();
             server.endpoint.send(theirs, 2, &octets).unwrap();
             until(&mut server, &mut client, "long message", |server, client| {

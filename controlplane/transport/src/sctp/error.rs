@@ -58,6 +58,18 @@ pub enum SendError {
     Stream,
 }
 
+impl SendError {
+    /// What a socket that did not take a message means by it.
+    pub(super) fn from_system(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EWOULDBLOCK | libc::ENOBUFS | libc::ENOMEM) => Self::QueueFull,
+            Some(libc::EMSGSIZE) => Self::Length,
+            // It has ended; `Down` is on its way.
+            _ => Self::NotUp,
+        }
+    }
+}
+
 /// Why an association ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DownReason {

@@ -10,6 +10,7 @@
 //!                                     └─ usrsctp  raw socket per local address ─► usrsctp, without threads
 //! ```
 
+mod assembly;
 mod error;
 mod kernel;
 mod settings;

@@ -16,7 +16,8 @@ use super::settings::SctpSettings;
 use super::{
     DownReason, EVENTS_MAX, Implementation, SctpCounters, SctpError, SctpEvent, SendError, Stack, next_association,
 };
-use association::{Association, Read};
+use super::assembly::{Assembly, Read};
+use association::Association;
 use coeur_usrsctp::{Options, Socket};
 use packet::{CHUNK_COOKIE_ECHO, CHUNK_INIT, CHUNK_INIT_ACK, Header};
 use std::collections::{HashMap, VecDeque};
@@ -307,7 +308,7 @@ impl UsrsctpStack {
             socket.streams().unwrap_or((self.settings.streams, self.settings.streams));
         let number = next_association();
         let mut association = Association::new(key, socket, None);
-        association.outbound_streams = Some(outbound_streams);
+        association.assembly = Assembly::up(outbound_streams);
         if let Some(at) = self.inits.iter().rposition(|(init, _)| *init == key) {
             association.addresses = self.inits.remove(at).map(|(_, addresses)| addresses).unwrap_or_default();
         }
@@ -383,7 +384,7 @@ impl UsrsctpStack {
     fn read(&mut self, number: u64, events: &mut Vec<SctpEvent>, limit: usize) -> Progress {
         while events.len() < limit {
             let Some(association) = self.associations.get_mut(&number) else { return Progress::Empty };
-            match association.read(&mut self.buffer, self.settings.message_octets_max) {
+            match association.read(&mut self.buffer) {
                 Read::Nothing => {
                     association.queued = false;
                     return Progress::Empty;
@@ -414,8 +415,8 @@ impl UsrsctpStack {
     fn restarted(&mut self, before: u64, outbound_streams: u16, inbound_streams: u16) -> Progress {
         let Some(mut association) = self.associations.remove(&before) else { return Progress::Empty };
         let number = next_association();
-        association.outbound_streams = Some(outbound_streams);
         let peer = SocketAddr::V4(association.key.peer);
+        association.queued = true;
         self.by_peer.insert(association.key, number);
         self.associations.insert(number, association);
         self.learn_tag(number);
