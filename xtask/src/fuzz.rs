@@ -9,9 +9,10 @@ use crate::{
 };
 use anyhow::{Context as _, bail, ensure};
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// A machine's own triple must be named, else build scripts would be instrumented too.
@@ -24,6 +25,8 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-saniti
 
 /// Memory of one target; more is a finding.
 const MEMORY_MAX_MB: u32 = 2048;
+/// Lines of libFuzzer's log that a finding quotes: the panic stands before the stack.
+const LOG_LINES: usize = 40;
 /// One input may take this long.
 const INPUT_MAX_S: u32 = 10;
 
@@ -55,46 +58,74 @@ pub(crate) fn targets() -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Runs each of `names` for `seconds`; how many. The first that finds something ends the chore.
+/// Runs each of `names` for `seconds`, one on each processor; how many. All that find something are named.
 pub(crate) fn smoke(names: &[String], seconds: u32) -> anyhow::Result<usize> {
     let program = build()?;
-    for (index, name) in names.iter().enumerate() {
-        say(&format!("fuzz {name} for {seconds} s ({} of {})", index + 1, names.len()));
-        run_one(&program, name, seconds)?;
-    }
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(names.len());
+    say(&format!("fuzz {} targets, {seconds} s each, {workers} at a time", names.len()));
+    let next = Mutex::new(names.iter());
+    let findings = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(name) = lock(&next).next() {
+                    match run_one(&program, name, seconds) {
+                        Ok(executions) => eprintln!("    {name}: nothing found in {executions} inputs"),
+                        Err(error) => lock(&findings).push(format!("{error:#}")),
+                    }
+                }
+            });
+        }
+    });
+    let findings = findings.into_inner().unwrap_or_default();
+    ensure!(findings.is_empty(), "{}", findings.join("\n"));
     Ok(names.len())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn build() -> anyhow::Result<PathBuf> {
     let directory = target_dir().join("fuzz");
     let mut command = cargo(&["build", "--release", "--package", "coeur-fuzz", "--features", "libfuzzer"]);
     command.args(["--bin", "coeur-fuzz", "--target", TRIPLE, "--target-dir"]).arg(&directory);
-    command.env("RUSTFLAGS", COVERAGE);
+    // A build that is quick beats a program that is: coverage is what finds things.
+    command.env("RUSTFLAGS", COVERAGE).env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
     shell::run(&mut command)?;
     Ok(directory.join(TRIPLE).join("release/coeur-fuzz"))
 }
 
-fn run_one(program: &Path, name: &str, seconds: u32) -> anyhow::Result<()> {
+/// How many inputs were tried. What libFuzzer says goes into a log, whose end a finding quotes.
+fn run_one(program: &Path, name: &str, seconds: u32) -> anyhow::Result<u64> {
     let work = target_dir().join("fuzz-corpus").join(name);
-    let found = work.join("found");
+    let (found, fresh, log) = (work.join("found"), work.join("corpus"), work.join("log"));
     fs::create_dir_all(&found)?;
+    fs::create_dir_all(&fresh)?;
+    let output = File::create(&log)?;
     let mut command = Command::new(program);
-    command.current_dir(root()).env("COEUR_FUZZ_TARGET", name);
+    command.current_dir(root()).env("COEUR_FUZZ_TARGET", name).stdout(output.try_clone()?).stderr(output);
     command.args([format!("-max_total_time={seconds}"), format!("-rss_limit_mb={MEMORY_MAX_MB}")]);
-    command.args([format!("-timeout={INPUT_MAX_S}"), "-print_final_stats=1".into(), "-verbosity=0".into()]);
+    command.args([format!("-timeout={INPUT_MAX_S}"), "-print_final_stats=1".into(), "-print_funcs=0".into()]);
     command.arg(format!("-artifact_prefix={}/", found.display()));
     // New inputs go to the first folder; what is kept for good is the second, and stays as it is.
-    let fresh = work.join("corpus");
-    fs::create_dir_all(&fresh)?;
-    command.arg(&fresh).arg(corpus().join(name));
-    let status = command.status().with_context(|| program.display().to_string())?;
+    let status =
+        command.arg(&fresh).arg(corpus().join(name)).status().with_context(|| program.display().to_string())?;
+    let said = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     ensure!(
         status.success(),
-        "fuzz target {name} found something ({status}); hint: it is in {}, give it a name in {} once it is mended",
+        "fuzz target {name} found something ({status}); hint: it is in {}, give it a name in {} once it is mended\n{}",
         found.display(),
         corpus().join(name).display(),
+        last_lines(&said),
     );
-    Ok(())
+    let executions = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    Ok(executions.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
 }
 
 fn corpus() -> PathBuf {
