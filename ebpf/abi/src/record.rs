@@ -3,8 +3,9 @@
 //! Packets are handled on every CPU while user space writes, and nobody takes a lock. This holds because
 //! - all that must be seen together lies in one 8-byte word that is written and read as one: word 0 says whose packet it
 //!   is and where it goes, word 1 what to do with it;
-//! - a packet reads word 0 first, then word 1; user space empties word 1, writes word 0, then fills word 1;
-//! - the counters belong to the programs: user space only reads them, and clears them while word 1 is empty.
+//! - user space writes word 0 before word 1, and empties a slot by word 1 alone; a packet reads word 1 before word 0. So
+//!   whoever sees a record that forwards also sees whose it is;
+//! - the counters belong to the programs: user space only reads them, and clears them when an empty slot is filled.
 //!
 //! A packet that meets a change half way is thus handled by the old word or by the new one, never by a mixture of two
 //! tunnels or of two subscribers.

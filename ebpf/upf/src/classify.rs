@@ -9,7 +9,7 @@ use crate::{
     frame::load,
     maps::{DOWNLINK, DOWNLINK_BY_IP, UPLINK, UPLINK_BY_TEID},
     parse::{GTPU, GTPU_VERSION, GTPU_VERSION_MASK, IP, UDP},
-    police::word0,
+    police::{Word1, word0},
 };
 
 /// Ethernet type IPv4 and the IPv4 version nibble, as four octets from offset 12 give them.
@@ -67,18 +67,32 @@ pub(crate) unsafe fn g_pdu(data: usize, config: &Config) -> Result<(), PassReaso
     Ok(())
 }
 
+/// A record as the packet met it: word 1, then word 0.
+pub(crate) struct UplinkSession {
+    pub(crate) record: *mut UplinkRecord,
+    pub(crate) word1: Word1,
+    pub(crate) ue_address: u32,
+}
+
+impl UplinkSession {
+    #[inline(always)]
+    fn read(record: *mut UplinkRecord, teid: u32) -> Option<Self> {
+        // SAFETY: a value of the map; word 1 before word 0.
+        let (word1, (ue_address, owner)) = unsafe { (Word1::read(record), word0(record)) };
+        if owner == teid { Some(Self { record, word1, ue_address }) } else { None }
+    }
+}
+
 /// The uplink record of a TEID (as it lies in the packet).
 #[inline(always)]
-pub(crate) fn uplink_session(teid: u32, config: &Config) -> Option<*mut UplinkRecord> {
-    if let Some(record) = UPLINK.get_ptr_mut(teid_index(u32::from_be(teid))) {
-        // SAFETY: a value of the map.
-        let (_, owner) = unsafe { word0(record) };
-        if owner == teid {
-            return Some(record);
-        }
+pub(crate) fn uplink_session(teid: u32, config: &Config) -> Option<UplinkSession> {
+    if let Some(record) = UPLINK.get_ptr_mut(teid_index(u32::from_be(teid)))
+        && let Some(session) = UplinkSession::read(record, teid)
+    {
+        return Some(session);
     }
     if config.session_flags & SESSIONS_BY_TEID != 0 {
-        return UPLINK_BY_TEID.get_ptr_mut(Be32::from_wire(teid));
+        return UplinkSession::read(UPLINK_BY_TEID.get_ptr_mut(Be32::from_wire(teid))?, teid);
     }
     None
 }

@@ -27,8 +27,8 @@ pub(crate) fn run<F: Frame>(frame: &F) -> u32 {
     let destination = unsafe { load::<u32>(data, IP + 16) };
     match classify::downlink_session(destination, config) {
         Subscriber::Known(record) => {
-            // SAFETY: a value of the map; word 0 before word 1.
-            let ((gnb_address, gnb_teid), word1) = unsafe { (word0(record), Word1::read(record)) };
+            // SAFETY: a value of the map; word 1 before word 0.
+            let (word1, (gnb_address, gnb_teid)) = unsafe { (Word1::read(record), word0(record)) };
             if !word1.forwards() {
                 return held_back(frame, word1);
             }

@@ -21,7 +21,6 @@ pub(crate) fn pass<F: Frame>(_frame: &F, reason: PassReason, direction: Directio
     F::PASS
 }
 
-#[cold]
 #[inline(never)]
 fn count_drop(slot: u32) {
     if let Some(counter) = DROPS.get_ptr_mut(slot) {
@@ -30,7 +29,6 @@ fn count_drop(slot: u32) {
     }
 }
 
-#[cold]
 #[inline(never)]
 fn count_pass(slot: u32) {
     if let Some(counter) = PASSES.get_ptr_mut(slot) {

@@ -52,3 +52,18 @@ pub(crate) unsafe fn store<T: Copy>(data: usize, offset: usize, value: T) {
     // SAFETY: bounds are the caller's promise, checked again by the verifier.
     unsafe { *((data + offset) as *mut T) = value }
 }
+
+/// The same value, of which the compiler knows nothing: it then does not move a constant across a comparison that the
+/// verifier has to see as it was written.
+#[inline(always)]
+pub(crate) fn opaque(value: usize) -> usize {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut value = value;
+        // SAFETY: no instruction at all.
+        unsafe { core::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack)) };
+        return value;
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    value
+}

@@ -12,7 +12,7 @@
 
 use coeur_ebpf_abi::{DropReason, EXTENSION_HEADERS_MAX, PassReason};
 
-use crate::frame::load;
+use crate::frame::{load, opaque};
 
 pub(crate) const IP: usize = 14;
 pub(crate) const UDP: usize = 34;
@@ -94,7 +94,6 @@ const WALK_UNKNOWN: u32 = 0x1_0001;
 const WALK_TOO_MANY: u32 = 0x1_0002;
 
 /// Walks the extension headers (TS 29.281 5.2.1): a length in units of 4 octets first, the type of the next one last.
-#[cold]
 #[inline(never)]
 fn walk(data: usize, data_end: usize) -> u32 {
     if data + EXTENSIONS > data_end {
@@ -111,20 +110,22 @@ fn walk(data: usize, data_end: usize) -> u32 {
         if kind >= COMPREHENSION_REQUIRED && kind != PDU_SESSION_CONTAINER {
             return WALK_UNKNOWN;
         }
-        if data + offset + 1 > data_end {
+        let first = opaque(data + offset);
+        if opaque(first + 1) > data_end {
             return WALK_LENGTH;
         }
         // SAFETY: compared with the end just above.
-        let octets = usize::from(unsafe { load::<u8>(data, offset) }) * 4;
+        let octets = usize::from(unsafe { load::<u8>(first, 0) }) * 4;
         if octets == 0 {
             return WALK_LENGTH;
         }
         offset += octets;
-        if data + offset > data_end {
+        let last = opaque(data + opaque(offset - 1));
+        if opaque(last + 1) > data_end {
             return WALK_LENGTH;
         }
-        // SAFETY: compared with the end just above; `octets` is at least 4.
-        kind = unsafe { load(data, offset - 1) };
+        // SAFETY: compared with the end just above.
+        kind = unsafe { load(last, 0) };
         step += 1;
     }
     WALK_TOO_MANY

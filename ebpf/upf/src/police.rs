@@ -14,7 +14,7 @@ impl Word1 {
     /// `record` points to a record: word 1 is its second word.
     #[inline(always)]
     pub(crate) unsafe fn read<T>(record: *const T) -> Self {
-        // SAFETY: records are larger than 16 octets and aligned; volatile, so that the load stays one and behind word 0's.
+        // SAFETY: records are larger than 16 octets and aligned; volatile, so that the load stays one, before word 0's.
         Self(unsafe { core::ptr::read_volatile(record.cast::<u64>().add(1)) })
     }
 

@@ -80,7 +80,7 @@ impl Frame for TcFrame {
 
 #[classifier]
 pub(crate) fn tc_n3(ctx: TcContext) -> i32 {
-    uplink::run(&TcFrame(ctx.skb.skb)).unwrap_or(TcFrame::PASS) as i32
+    uplink::run_alone(&TcFrame(ctx.skb.skb)) as i32
 }
 
 #[classifier]

@@ -3,12 +3,13 @@
 use coeur_ebpf_abi::{Action, Config, Direction, DropReason, PassReason};
 
 use crate::{
-    classify, count, decap,
+    classify::{self, UplinkSession},
+    count, decap,
     drop::{drop, pass},
     frame::{Frame, load},
     maps::CONFIG,
     parse::{self, GTPU, GTPU_END, Refusal},
-    police::{Word1, word0},
+    police::Word1,
     route,
 };
 
@@ -29,6 +30,15 @@ pub(crate) fn run<F: Frame>(frame: &F) -> Option<u32> {
     }
 }
 
+/// The same, for an interface that carries N3 only.
+#[inline(always)]
+pub(crate) fn run_alone<F: Frame>(frame: &F) -> u32 {
+    match run(frame) {
+        Some(verdict) => verdict,
+        None => pass(frame, PassReason::NotOurs, Direction::Uplink),
+    }
+}
+
 /// A G-PDU addressed to us.
 #[inline(always)]
 fn tunnelled<F: Frame>(frame: &F, data: usize, data_end: usize, config: &Config) -> u32 {
@@ -37,11 +47,9 @@ fn tunnelled<F: Frame>(frame: &F, data: usize, data_end: usize, config: &Config)
         unsafe { (parse::tpdu_end(data, frame.length()), load::<u8>(data, GTPU), load::<u32>(data, GTPU + 4)) };
     let Some(end) = end else { return drop(frame, DropReason::OuterLength) };
 
-    let Some(record) = classify::uplink_session(teid, config) else {
+    let Some(UplinkSession { record, word1, ue_address }) = classify::uplink_session(teid, config) else {
         return pass(frame, PassReason::UplinkUnknownTeid, Direction::Uplink);
     };
-    // SAFETY: a value of the map; word 0 before word 1.
-    let ((ue_address, _), word1) = unsafe { (word0(record), Word1::read(record)) };
     if !word1.forwards() {
         return held_back(frame, word1);
     }

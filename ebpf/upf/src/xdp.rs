@@ -69,7 +69,7 @@ impl<const ONE_INTERFACE: bool> Frame for XdpFrame<ONE_INTERFACE> {
 
 #[xdp]
 pub(crate) fn xdp_n3(ctx: XdpContext) -> u32 {
-    uplink::run(&XdpFrame::<false>(ctx.ctx)).unwrap_or(xdp_action::XDP_PASS)
+    uplink::run_alone(&XdpFrame::<false>(ctx.ctx))
 }
 
 #[xdp]

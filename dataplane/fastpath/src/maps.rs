@@ -1,0 +1,80 @@
+//! The maps of one user plane, opened and typed.
+
+use std::sync::atomic::Ordering;
+
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError},
+};
+use coeur_ebpf_abi::{Config, Meta, NEXT_HOPS_MAX, NextHop, map};
+
+use crate::{
+    counters::CounterMaps,
+    error::LoadError,
+    object::Capacity,
+    sessions::Sessions,
+    table::{Table, word_of},
+};
+
+pub(crate) struct Maps {
+    pub(crate) config: Table<Config>,
+    pub(crate) sessions: Sessions,
+    pub(crate) counters: CounterMaps,
+    pub(crate) next_hops: Table<NextHop>,
+    pub(crate) neighbours: HashMap<MapData, u32, u32>,
+    pub(crate) routes: LpmTrie<MapData, u32, u32>,
+}
+
+impl Maps {
+    /// Takes the maps out of a loaded object, and says in `META` what they are.
+    pub(crate) fn take(ebpf: &mut Ebpf, capacity: Capacity) -> Result<Self, LoadError> {
+        let mut meta: Array<MapData, [u64; 3]> = typed(ebpf, map::META)?;
+        let ours = Meta::new(capacity.uplink_slots, capacity.downlink_slots);
+        meta.set(0, std::array::from_fn(|i| word_of(&ours, i)), 0)
+            .map_err(|error| LoadError::Map { map: map::META, error })?;
+        Ok(Self {
+            config: table(ebpf, map::CONFIG, 1)?,
+            sessions: Sessions::new(
+                table(ebpf, map::UPLINK, capacity.uplink_slots.max(1))?,
+                table(ebpf, map::DOWNLINK, capacity.downlink_slots.max(1))?,
+                typed(ebpf, map::UPLINK_BY_TEID)?,
+                typed(ebpf, map::DOWNLINK_BY_ADDRESS)?,
+            ),
+            counters: CounterMaps {
+                drops: typed(ebpf, map::DROPS)?,
+                passes: typed(ebpf, map::PASSES)?,
+                paths: typed(ebpf, map::PATHS)?,
+            },
+            next_hops: table(ebpf, map::NEXT_HOPS, NEXT_HOPS_MAX)?,
+            neighbours: typed(ebpf, map::NEIGHBOURS)?,
+            routes: typed(ebpf, map::ROUTES)?,
+        })
+    }
+
+    /// Writes the configuration word by word; each word is complete in itself.
+    pub(crate) fn write_config(&self, config: &Config) {
+        write_slot(&self.config, 0, config);
+    }
+}
+
+/// Writes all words of a slot. For values whose words need not be seen together.
+pub(crate) fn write_slot<T: Copy>(table: &Table<T>, index: u32, value: &T) {
+    let Some(words) = table.words(index) else { return };
+    for (i, word) in words.iter().enumerate() {
+        word.store(word_of(value, i), Ordering::Release);
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
+    ebpf.take_map(name).ok_or(LoadError::NoMap(name))
+}
+
+fn typed<T: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError> {
+    T::try_from(take(ebpf, name)?).map_err(|error| LoadError::Map { map: name, error })
+}
+
+fn table<T: Copy>(ebpf: &mut Ebpf, name: &'static str, slots: u32) -> Result<Table<T>, LoadError> {
+    use std::os::fd::AsFd;
+    let Map::Array(data) = take(ebpf, name)? else { return Err(LoadError::NoMap(name)) };
+    Table::map(data.fd().as_fd(), slots).map_err(|error| LoadError::Mmap { map: name, error })
+}
