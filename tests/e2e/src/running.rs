@@ -262,7 +262,7 @@ impl Phones {
                 self.sessions.push(phone);
                 self.attach.extend(event["attach_ms"].as_f64().map(|ms| Duration::from_secs_f64(ms / 1e3)));
             }
-            "failed" | "rejected" => bail!("a phone was refused: {event}"),
+            "failed" | "ng-setup-failed" => bail!("refused: {event}"),
             _ => {}
         }
         Ok(())

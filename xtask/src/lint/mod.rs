@@ -55,7 +55,7 @@ fn findings(what: &str, findings: &[String]) -> anyhow::Result<()> {
 /// The advisory database is a git repository on another host than the crates; where that cannot be reached, the rest is
 /// still checked, and the gap is said.
 fn deny() -> anyhow::Result<()> {
-    shell::run(&mut cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
+    shell::run(&mut cargo(&["deny", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))?;
     let mut fetch = cargo(&["deny", "fetch", "db"]);
     say(&shell::line(&fetch));
     if !fetch.output().is_ok_and(|output| output.status.success()) {
