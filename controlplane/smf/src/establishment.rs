@@ -3,7 +3,7 @@
 use crate::n1::{self, UplinkMessage};
 use crate::n2;
 use crate::n4::rules::{self, Rules};
-use crate::n4::{Answer, N4Failure, Purpose};
+use crate::n4::{Answer, N4Failure, NO_RESOURCES, Purpose};
 use crate::release::Ending;
 use crate::session::{Creation, Deletion, Downlink, Session, State, UserPlane, default_qfi};
 use crate::{SESSION_MAX, Smf, Stored, Transfer, record, refuse};
@@ -366,9 +366,6 @@ impl Smf {
     }
 }
 
-/// PFCP cause "No resources available".
-const NO_RESOURCES: u8 = 75;
-
 /// What can be said without the subscription (TS 24.501, 6.4.1.4.1).
 fn admissible(creation: &Creation) -> Result<(), Refusal> {
     let cause = match creation.request.session_type {
@@ -418,3 +415,6 @@ fn network_identifier(dnn: &Dnn) -> Dnn {
         _ => dnn.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,8 @@ mod pool;
 mod record;
 mod release;
 mod restore;
+#[cfg(test)]
+mod robustness;
 mod session;
 #[cfg(test)]
 mod testing;
@@ -70,7 +72,7 @@ pub struct Smf {
     by_seid: HashMap<Seid, SmContextId>,
     /// Sessions that ended while the user plane was being asked for them: what it grants is deleted.
     doomed: HashMap<SmContextId, (Dnn, std::net::Ipv4Addr)>,
-    /// Sessions that the user plane could not be asked to delete; its next association does.
+    /// Sessions that the user plane did not hear are to be deleted: with its next sign of life it is told again.
     undeleted: VecDeque<Deletion>,
     /// Sessions to be compared with, or brought back to, the user plane.
     unreconciled: VecDeque<SmContextId>,
@@ -166,6 +168,7 @@ impl Smf {
                     self.metrics.associations_lost += 1;
                     out.push(SmfOutput::Event(Event::UpfLost { node: self.n4.upf().to_string() }));
                 }
+                N4Event::Alive => self.delete_again(env.now, out),
                 N4Event::Answered(Purpose::Establish(id), answer) => self.established(env, id, answer, out),
                 N4Event::Answered(Purpose::Modify(id), answer) => self.modified(env, id, answer, out),
                 N4Event::Answered(Purpose::Delete(deletion), answer) => self.deleted(deletion, answer),
@@ -225,6 +228,13 @@ impl Smf {
             }
             // Deleted, unknown to the user plane, or refused for a reason that trying again does not mend.
             _ => self.give_back(&deletion.dnn, deletion.ipv4, deletion.owner),
+        }
+    }
+
+    /// Tries what went unanswered once more.
+    fn delete_again(&mut self, now: Instant, out: &mut Vec<SmfOutput>) {
+        for deletion in std::mem::take(&mut self.undeleted) {
+            self.delete(now, deletion, out);
         }
     }
 

@@ -275,3 +275,6 @@ impl Smf {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

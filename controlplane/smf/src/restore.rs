@@ -129,7 +129,9 @@ impl Smf {
                 }
             }
             // The association will be back, and this session be tried again then.
-            Err(N4Failure::Down | N4Failure::NoAnswer | N4Failure::Congestion) => {}
+            Err(N4Failure::Down | N4Failure::Congestion) => {}
+            // Tried again at once: T1 and N1 have set the pace already.
+            Err(N4Failure::NoAnswer) => self.unreconciled.push_back(id),
             // TS 24.501, 6.3.3.2: the phone is to ask for it anew.
             Err(N4Failure::Refused(_) | N4Failure::Malformed) => {
                 self.release_by_network(env, id, GsmCause::ReactivationRequested, None, out);
@@ -148,3 +150,6 @@ impl Smf {
         self.ask_amf(id, Transfer::Modify, request, out);
     }
 }
+
+#[cfg(test)]
+mod tests;

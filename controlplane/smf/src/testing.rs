@@ -82,6 +82,7 @@ pub(crate) struct Upf {
     /// Answers every session request with this cause instead.
     pub(crate) refuses: Option<u8>,
     pub(crate) silent: bool,
+    pub(crate) ignores_deletions: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -129,6 +130,7 @@ impl World {
                 last: 0,
                 refuses: None,
                 silent: false,
+                ignores_deletions: false,
             },
             stored: BTreeMap::new(),
             store_fails: false,
@@ -216,38 +218,40 @@ impl World {
     pub(crate) fn settle(&mut self, outputs: Vec<SmfOutput>) {
         let mut outputs: std::collections::VecDeque<_> = outputs.into();
         while let Some(output) = outputs.pop_front() {
-            let input = match output {
-                SmfOutput::Pfcp { peer, octets } => {
-                    self.pfcp.push(octets.clone());
-                    let answer = self.upf_answer(&octets);
-                    answer.map(|octets| SmfInput::Pfcp { peer, octets })
-                }
-                SmfOutput::Respond(exchange, answer) => {
-                    self.responses.push((exchange, answer));
-                    None
-                }
-                SmfOutput::Udm(exchange, request) => {
-                    self.asked_udm.push(request);
-                    Some(SmfInput::Udm(exchange, self.subscription.clone().map(UdmResponse::SessionData)))
-                }
-                SmfOutput::Amf(exchange, request) => {
-                    self.to_amf.push(request);
-                    Some(SmfInput::Amf(exchange, self.amf_answer))
-                }
-                SmfOutput::Store(token, op) => Some(SmfInput::Stored(token, self.store(op))),
-                SmfOutput::CommandDone(_, outcome) => {
-                    self.commands.push(outcome);
-                    None
-                }
-                SmfOutput::Event(event) => {
-                    self.events.push(event);
-                    None
-                }
-            };
-            if let Some(input) = input {
+            if let Some(input) = self.peer(output) {
                 outputs.extend(self.handle_unsettled(input));
             }
         }
+    }
+
+    /// One output is answered, and what follows from the answer put behind.
+    pub(crate) fn settle_into(&mut self, output: SmfOutput, outputs: &mut Vec<SmfOutput>) {
+        if let Some(input) = self.peer(output) {
+            outputs.extend(self.handle_unsettled(input));
+        }
+    }
+
+    /// What a peer makes of an output.
+    fn peer(&mut self, output: SmfOutput) -> Option<SmfInput> {
+        match output {
+            SmfOutput::Pfcp { peer, octets } => {
+                self.pfcp.push(octets.clone());
+                return self.upf_answer(&octets).map(|octets| SmfInput::Pfcp { peer, octets });
+            }
+            SmfOutput::Udm(exchange, request) => {
+                self.asked_udm.push(request);
+                return Some(SmfInput::Udm(exchange, self.subscription.clone().map(UdmResponse::SessionData)));
+            }
+            SmfOutput::Amf(exchange, request) => {
+                self.to_amf.push(request);
+                return Some(SmfInput::Amf(exchange, self.amf_answer));
+            }
+            SmfOutput::Store(token, op) => return Some(SmfInput::Stored(token, self.store(op))),
+            SmfOutput::Respond(exchange, answer) => self.responses.push((exchange, answer)),
+            SmfOutput::CommandDone(_, outcome) => self.commands.push(outcome),
+            SmfOutput::Event(event) => self.events.push(event),
+        }
+        None
     }
 
     pub(crate) fn store(&mut self, op: StoreOp) -> Result<StoreReply, StoreError> {
@@ -309,11 +313,11 @@ impl World {
     }
 
     /// A datagram from the user plane, and the answers to it.
-    pub(crate) fn from_upf(&mut self, octets: Vec<u8>) -> Vec<Vec<u8>> {
-        self.from(UPF, octets)
+    pub(crate) fn upf_says(&mut self, octets: Vec<u8>) -> Vec<Vec<u8>> {
+        self.peer_says(UPF, octets)
     }
 
-    pub(crate) fn from(&mut self, peer: &str, octets: Vec<u8>) -> Vec<Vec<u8>> {
+    pub(crate) fn peer_says(&mut self, peer: &str, octets: Vec<u8>) -> Vec<Vec<u8>> {
         let peer: SocketAddr = peer.parse().unwrap();
         let outputs = self.handle_unsettled(SmfInput::Pfcp { peer, octets });
         let is_pfcp = |output: &SmfOutput| match output {
@@ -400,6 +404,7 @@ impl World {
                 }
                 encode(MsgType::SessionModificationResponse, Some(session.cp_seid), sequence, &[cause(1)])
             }
+            MsgType::SessionDeletionRequest if self.upf.ignores_deletions => return None,
             MsgType::SessionDeletionRequest => {
                 let code = if self.upf.sessions.remove(&message.seid.unwrap()).is_some() { 1 } else { 65 };
                 encode(MsgType::SessionDeletionResponse, Some(1), sequence, &[cause(code)])

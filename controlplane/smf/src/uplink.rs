@@ -131,3 +131,6 @@ fn is_request(message: &UplinkMessage) -> bool {
         UplinkMessage::EstablishmentRequest(_) | UplinkMessage::ReleaseRequest | UplinkMessage::ModificationRequest
     )
 }
+
+#[cfg(test)]
+mod tests;

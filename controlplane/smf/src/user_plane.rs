@@ -4,7 +4,7 @@
 //! Every procedure here only says what the downlink is to be; [`Smf::sync`] sees to it, one modification at a time.
 
 use crate::n4::rules;
-use crate::n4::{Answer, N4Failure, Purpose, Report};
+use crate::n4::{Answer, ERIR, N4Failure, NO_SESSION, Purpose, Report};
 use crate::release::Ending;
 use crate::session::{Downlink, Session, State, UserPlane, WAITING_MAX, Waiter};
 use crate::{Smf, n1, n2, refuse, updated};
@@ -13,12 +13,6 @@ use coeur_nf::services::namf::N2SmInfo;
 use coeur_nf::services::nsmf::{SmContextId, SmfOutput, SmfProblem, SmfResponse};
 use coeur_nf::{Env, ExchangeId};
 use oxirush_nas::nas_5gs::GsmCause;
-
-/// PFCP cause "Session context not found".
-const NO_SESSION: u8 = 65;
-
-/// Error Indication Report: the gNB knows no such tunnel.
-const ERIR: u8 = 0x04;
 
 impl Smf {
     /// PDU Session Resource Setup Response: the gNB's tunnel is there.
@@ -186,9 +180,15 @@ impl Smf {
             Err(failure) => {
                 *applied = None;
                 self.metrics.user_plane_failures += 1;
-                if failure == N4Failure::Refused(NO_SESSION) {
-                    session.user_plane = UserPlane::Absent;
-                    self.unreconciled.push_back(id);
+                match failure {
+                    N4Failure::Refused(NO_SESSION) => {
+                        session.user_plane = UserPlane::Absent;
+                        self.unreconciled.push_back(id);
+                    }
+                    // Tried again at once: T1 and N1 have set the pace already.
+                    N4Failure::NoAnswer => self.unreconciled.push_back(id),
+                    // The next association begins with a comparison; other refusals would be repeated.
+                    N4Failure::Down | N4Failure::Congestion | N4Failure::Refused(_) | N4Failure::Malformed => {}
                 }
                 answer_waiting(session, false, out);
             }
@@ -221,3 +221,6 @@ fn answer_waiting(session: &mut Session, done: bool, out: &mut Vec<SmfOutput>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,9 +13,14 @@ use oxirush_nas::nas_5gs::{
     SscModeValue,
 };
 
-/// PTI values that name no transaction: none assigned, and reserved (TS 24.007, 11.2.3.1a).
+/// No procedure transaction identity assigned (TS 24.007, 11.2.3.1a).
 pub(crate) const PTI_UNASSIGNED: u8 = 0;
-const PTI_RESERVED: u8 = 0xFF;
+
+/// Extended protocol discriminator of 5GSM (TS 24.007, 11.2.3.1.1A).
+const EPD_5GSM: u8 = 0x2E;
+
+/// TS 24.007, 11.2.3.1.1A: another protocol's message is no business of session management.
+const NOT_5GSM: &str = "9.2 not a 5GSM message";
 
 /// T3396 given with cause #26 (6.4.1.4.1), so that phones do not try again at once.
 const BACK_OFF_S: u64 = 60;
@@ -64,7 +69,7 @@ pub(crate) fn read(octets: &[u8]) -> Result<Uplink, Unreadable> {
         Err(error) => return Err(unreadable(octets, &error)),
     };
     let Nas5gsMessage::Gsm(header, message) = message else {
-        return Err(Unreadable { answer: None, clause: "7.2.2 not a 5GSM message" });
+        return Err(Unreadable { answer: None, clause: NOT_5GSM });
     };
     let (session, pti) = (header.pdu_session_identity, header.procedure_transaction_identity);
     let message = match message {
@@ -81,10 +86,13 @@ pub(crate) fn read(octets: &[u8]) -> Result<Uplink, Unreadable> {
 }
 
 fn unreadable(octets: &[u8], error: &NasError) -> Unreadable {
+    if octets.first() != Some(&EPD_5GSM) {
+        return Unreadable { answer: None, clause: NOT_5GSM };
+    }
     let answer = Nas5gsMessage::answer_to_refused(octets, error, Direction::Uplink);
     let clause = match answer {
         Some(_) => "7.4, 7.5 answered",
-        None => "7.2.1 ignored",
+        None => "7.2, 7.3 ignored",
     };
     Unreadable { answer: answer.and_then(|answer| answer.encode().ok()), clause }
 }
@@ -104,9 +112,9 @@ fn establishment_request(pti: u8, request: &NasPduSessionEstablishmentRequest) -
     }
 }
 
-/// 7.3.1: a request names a transaction.
+/// 7.3.1: a request names a transaction. A message with the reserved value 255 is ignored, and does not come this far.
 pub(crate) fn is_assigned(pti: u8) -> bool {
-    pti != PTI_UNASSIGNED && pti != PTI_RESERVED
+    pti != PTI_UNASSIGNED
 }
 
 pub(crate) fn establishment_reject(session: u8, pti: u8, cause: GsmCause) -> Option<Vec<u8>> {

@@ -13,6 +13,8 @@ use rs_pfcp::message::MsgType;
 pub(crate) const ACCEPTED: u8 = 1;
 /// Session context not found.
 pub(crate) const NO_SESSION: u8 = 65;
+/// No resources available.
+pub(crate) const NO_RESOURCES: u8 = 75;
 /// No established PFCP association.
 pub(crate) const NO_ASSOCIATION: u8 = 72;
 

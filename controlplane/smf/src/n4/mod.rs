@@ -14,8 +14,8 @@ mod request;
 pub(crate) mod rules;
 pub(crate) mod wire;
 
-pub(crate) use answer::{Answer, N4Failure};
-pub(crate) use request::Report;
+pub(crate) use answer::{Answer, N4Failure, NO_RESOURCES, NO_SESSION};
+pub(crate) use request::{ERIR, Report};
 
 use crate::session::Deletion;
 use coeur_model::config::{N4Config, TimerConfig};
@@ -58,6 +58,8 @@ pub(crate) enum N4Event {
     },
     /// It is gone; requests under way have failed already.
     Down,
+    /// A heartbeat was answered.
+    Alive,
     Answered(Purpose, Result<Answer, N4Failure>),
     Reported(Report),
 }
@@ -416,6 +418,7 @@ impl N4 {
         let Association::Up { recovery: known, .. } = self.association else { return };
         if message.kind == MsgType::HeartbeatResponse {
             self.timers.start(N4Timer::Heartbeat, now + self.heartbeat);
+            events.push(N4Event::Alive);
         }
         match message.ie(IeType::RecoveryTimeStamp).and_then(<[u8]>::first_chunk) {
             // Newer, modulo the wrap of 2036. An older one is a late datagram of the former life.
@@ -467,3 +470,6 @@ fn cp_entity_address(node: IpAddr) -> Vec<u8> {
     };
     Ie::new(IeType::CpPfcpEntityIpAddress, value).marshal()
 }
+
+#[cfg(test)]
+mod tests;

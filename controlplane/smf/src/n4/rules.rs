@@ -12,7 +12,6 @@
 use super::wire::{cp_fseid, encode, node_id};
 use crate::session::{Downlink, Tunnel};
 use coeur_model::{Ambr, BitRate, Dnn, Qfi, Seid, Snssai};
-use rs_pfcp::ie::apn_dnn::ApnDnn;
 use rs_pfcp::ie::apply_action::ApplyAction;
 use rs_pfcp::ie::create_far::CreateFar;
 use rs_pfcp::ie::create_pdr::CreatePdr;
@@ -35,7 +34,7 @@ use rs_pfcp::ie::source_interface::{SourceInterface, SourceInterfaceValue};
 use rs_pfcp::ie::ue_ip_address::UeIpAddress;
 use rs_pfcp::ie::update_far::UpdateFar;
 use rs_pfcp::ie::update_forwarding_parameters::UpdateForwardingParameters;
-use rs_pfcp::ie::{Ie, snssai};
+use rs_pfcp::ie::{Ie, IeType};
 use rs_pfcp::message::MsgType;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -72,8 +71,8 @@ pub(crate) fn establishment(sequence: u32, node: IpAddr, cp_seid: Seid, rules: &
         downlink_far(rules).to_ie(),
         qer(rules).to_ie(),
         PdnType::new(PdnTypeValue::Ipv4).to_ie(),
-        ApnDnn::new(rules.dnn.as_str().to_owned()).to_ie(),
-        slice(rules.snssai).to_ie(),
+        slice(rules.snssai),
+        dnn(rules.dnn),
     ];
     // 7.2.2.4.2: the user plane's SEID is not known yet, and 0.
     encode(MsgType::SessionEstablishmentRequest, Some(0), sequence, &ies)
@@ -160,9 +159,15 @@ fn kbps(rate: BitRate) -> u64 {
     rate.bps().div_ceil(1_000)
 }
 
-fn slice(snssai: Snssai) -> snssai::Snssai {
-    match snssai.sd {
-        Some(sd) => snssai::Snssai::with_sd(snssai.sst, sd),
-        None => snssai::Snssai::new(snssai.sst),
-    }
+/// S-NSSAI (8.2.176): always four octets, with the SD that means none (TS 23.003, 28.4.2).
+fn slice(snssai: Snssai) -> Ie {
+    let [a, b, c] = snssai.sd.unwrap_or([0xFF; 3]);
+    Ie::new(IeType::Snssai, vec![snssai.sst, a, b, c])
+}
+
+/// APN/DNN (8.2.103): length and octets of each label, no root label at the end (TS 23.003, 9.1).
+fn dnn(dnn: &Dnn) -> Ie {
+    // A label of a `Dnn` has 63 octets at most.
+    let labels = dnn.as_str().split('.').flat_map(|label| [&[label.len() as u8][..], label.as_bytes()].concat());
+    Ie::new(IeType::ApnDnn, labels.collect())
 }
