@@ -177,13 +177,7 @@ impl Socket {
         let mut length = size_of_val(&status) as libc::socklen_t;
         // SAFETY: `status` and `length` outlive the call and describe each other.
         checked(unsafe {
-            libc::getsockopt(
-                self.as_raw_fd(),
-                SOL_SCTP,
-                SCTP_STATUS,
-                status.as_mut_ptr().cast(),
-                &raw mut length,
-            )
+            libc::getsockopt(self.as_raw_fd(), SOL_SCTP, SCTP_STATUS, status.as_mut_ptr().cast(), &raw mut length)
         })?;
         // struct sctp_status: inbound streams at 16, outbound at 18.
         Ok((u16::from_ne_bytes([status[18], status[19]]), u16::from_ne_bytes([status[16], status[17]])))

@@ -12,11 +12,11 @@ mod association;
 mod packet;
 mod wire;
 
+use super::assembly::{Assembly, Read};
 use super::settings::SctpSettings;
 use super::{
     DownReason, EVENTS_MAX, Implementation, SctpCounters, SctpError, SctpEvent, SendError, Stack, next_association,
 };
-use super::assembly::{Assembly, Read};
 use association::Association;
 use coeur_usrsctp::{Options, Socket};
 use packet::{CHUNK_COOKIE_ECHO, CHUNK_INIT, CHUNK_INIT_ACK, Header};
