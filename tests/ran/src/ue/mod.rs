@@ -121,6 +121,8 @@ pub enum Event {
     ServiceFailed {
         failure: Failure,
     },
+    /// CM-IDLE from here on.
+    Idle,
     /// AUTS was sent: the network is to resynchronise its SQN.
     SynchFailure,
     ConfigurationUpdated,
@@ -295,6 +297,7 @@ impl Ue {
         if !was_connected {
             return;
         }
+        out.push(Output::Event(Event::Idle));
         match std::mem::replace(&mut self.mm, Mm::Deregistered) {
             Mm::Registering(attempt) => {
                 self.mm = Mm::Registering(attempt);
