@@ -4,6 +4,7 @@
 //! machine. `docs/performance.md` is where figures are kept and read.
 
 mod attach;
+mod fastpath;
 mod figure;
 mod startup;
 
@@ -26,6 +27,8 @@ struct Arguments {
 enum Bench {
     /// Full registration and session: attaches per second of CPU, latency, memory a UE
     Attach(attach::Options),
+    /// The programs in the kernel: nanoseconds a packet, beside the least that any program could do
+    Fastpath(fastpath::Options),
     /// Time from process start to NG Setup accepted, on an initialised store
     Startup(startup::Options),
 }
@@ -34,6 +37,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let figures: Vec<Figure> = match &arguments.bench {
         Bench::Attach(options) => attach::run(options)?,
+        Bench::Fastpath(options) => fastpath::run(options)?,
         Bench::Startup(options) => startup::run(options)?,
     };
     figure::print_table(&figures);
