@@ -71,7 +71,7 @@ impl FromRequestParts<App> for PathSession {
 
 async fn path_param(parts: &mut Parts, app: &App, name: &str) -> Result<String, Problem> {
     let params = RawPathParams::from_request_parts(parts, app).await;
-    let params = params.map_err(|_| Problem::invalid_field("expected UTF-8 in the path").field(name))?;
+    let params = params.map_err(|_| Problem::invalid_field("expected UTF-8 in the path"))?;
     let value = params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
     value.ok_or_else(|| Problem::internal(format!("this route has no {name}")))
 }
