@@ -5,7 +5,16 @@
 //!
 //! What this crate does not do: decide anything about a phone. There is no procedure here, no cause and no codec.
 
+mod ask;
+mod convert;
 mod entropy;
+mod events;
+mod exposition;
+mod http;
 pub mod mesh;
+mod northbound;
+mod run;
+mod views;
 
 pub use entropy::KernelEntropy;
+pub use run::{Options, run};

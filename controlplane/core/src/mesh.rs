@@ -11,8 +11,10 @@
 //!   N4 ────────────►┘
 //! ```
 
-use coeur_amf::Amf;
+use coeur_amf::{Amf, AmfSettings};
 use coeur_ausf::Ausf;
+use coeur_model::Supi;
+use coeur_model::config::CoreConfig;
 use coeur_nf::event::Event;
 use coeur_nf::metric::Sample;
 use coeur_nf::services::namf::{AmfCommand, AmfCommandError, AmfInput, AmfOutput, AmfRequest, N2Action, N2Event};
@@ -26,15 +28,20 @@ use coeur_udm::Udm;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
-use coeur_model::Supi;
 
 /// What reaches a core from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// What a former process of this core had committed. Comes before everything else.
-    Restore { ues: Vec<UeRecord>, sessions: Vec<SessionRecord> },
+    Restore {
+        ues: Vec<UeRecord>,
+        sessions: Vec<SessionRecord>,
+    },
     N2(N2Event),
-    Pfcp { peer: SocketAddr, octets: Vec<u8> },
+    Pfcp {
+        peer: SocketAddr,
+        octets: Vec<u8>,
+    },
     Stored(Owner, StoreToken, Result<StoreReply, StoreError>),
     AmfCommand(CommandId, AmfCommand),
     SmfCommand(CommandId, SmfCommand),
@@ -51,6 +58,15 @@ pub enum Output {
     AmfCommandDone(CommandId, Result<(), AmfCommandError>),
     SmfCommandDone(CommandId, Result<(), SmfCommandError>),
     Event(Event),
+}
+
+/// Why no functions can be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error(transparent)]
+    Amf(#[from] coeur_model::Invalid),
+    #[error(transparent)]
+    Udm(#[from] coeur_udm::UdmConfigError),
 }
 
 /// Which function a storage operation belongs to: each numbers its own.
@@ -99,6 +115,12 @@ const HOPS_MAX: usize = 100_000;
 impl Mesh {
     pub fn new(amf: Amf, smf: Smf, ausf: Ausf, udm: Udm) -> Self {
         Self { amf, smf, ausf, udm, wires: Wires::default() }
+    }
+
+    /// The functions of a core that has this configuration. Begins to set up the association with the user plane.
+    pub fn from_config(config: &CoreConfig, env: &mut Env<'_>) -> Result<Self, ConfigError> {
+        let amf = Amf::new(AmfSettings::new(config)?);
+        Ok(Self::new(amf, Smf::new(config, env), Ausf::new(config), Udm::new(config)?))
     }
 
     /// Handles one input to its end.
