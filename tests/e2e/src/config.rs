@@ -55,7 +55,7 @@ impl CoreFile {
     pub fn in_lab(lab: &Lab, path: Path) -> Self {
         let a: &Addresses = &lab.addresses;
         Self {
-            name: format!("lab-{}", lab.workdir.tag().replace('.', "-")),
+            name: crate::workdir::core_name(lab.workdir.tag()),
             state: lab.workdir.file("state"),
             api: Ipv4Addr::LOCALHOST,
             n2: a.core_n3,

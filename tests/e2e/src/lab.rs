@@ -94,7 +94,7 @@ impl Lab {
     pub fn start_upf(&self, binaries: &Binaries, n4: Ipv4Addr) -> anyhow::Result<Process> {
         let file = self.workdir.file("upf.toml");
         let (n3, address, n6) = (Self::N3, self.addresses.core_n3, Self::N6);
-        let (name, pool) = (format!("lab-{}", self.workdir.tag().replace('.', "-")), self.addresses.pool);
+        let (name, pool) = (crate::workdir::core_name(self.workdir.tag()), self.addresses.pool);
         let text = format!(
             "name = \"{name}\"\nn4 = \"{n4}:8805\"\npools = [\"{pool}\"]\n\n[n3]\ninterface = \"{n3}\"\naddress = \"{address}\"\n\n\
              [n6]\ninterface = \"{n6}\"\n"

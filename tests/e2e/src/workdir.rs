@@ -21,6 +21,8 @@ use std::{
 };
 
 const PREFIX: &str = "coeur-";
+/// Where a user plane pins, below this by its name.
+const PINS: &str = "/sys/fs/bpf/coeur";
 const LOCK: &str = "lock";
 /// Says that a dead run is to stay: `demo --keep`.
 const KEPT: &str = "kept";
@@ -138,7 +140,14 @@ pub fn remove(tag: &str) {
         // The kernel takes the veth pairs away with the namespace. A failure leaves it for the next run.
         let _ = run(Command::new("ip").args(["netns", "delete", name]));
     }
+    // Pinned programs and tables outlive every process: that is what they are pinned for.
+    let _ = fs::remove_dir_all(Path::new(PINS).join(core_name(tag)));
     let _ = fs::remove_dir_all(path_of(tag));
+}
+
+/// What the core of a run is called, and with it its user plane and what that pins.
+pub(crate) fn core_name(tag: &str) -> String {
+    format!("lab-{}", tag.replace('.', "-"))
 }
 
 /// From now on SIGINT, SIGTERM and SIGHUP end this process with status 130, after everything of it was taken away. Call

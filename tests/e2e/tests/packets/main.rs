@@ -16,6 +16,7 @@ macro_rules! packets_or_return {
 mod garbage;
 mod guest;
 mod operation;
+mod registration;
 mod restart;
 mod traffic;
 
