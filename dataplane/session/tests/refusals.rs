@@ -79,6 +79,18 @@ fn ts_29_244_7_6_7_and_7_6_8_wrong_lengths_and_values_are_named() {
 }
 
 #[test]
+fn addresses_that_no_host_has_are_incorrect() {
+    for address in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)] {
+        let pdr = create_pdr(2, downlink_pdi(address), 2, vec![]);
+        let incorrect = (CauseValue::MandatoryIeIncorrect, Some(IeType::UeIpAddress as u16), None);
+        assert_eq!(refused(|ies| ies[3] = pdr), incorrect);
+    }
+    let far = create_far(2, 0x02, vec![destination(Interface::Access), to_gnb(0)]);
+    let incorrect = (CauseValue::MandatoryIeIncorrect, Some(IeType::OuterHeaderCreation as u16), None);
+    assert_eq!(refused(|ies| ies[5] = far), incorrect);
+}
+
+#[test]
 fn what_is_not_supported_names_its_rule() {
     let pdr = |more: Ie| create_pdr(2, [downlink_pdi(UE), vec![more]].concat(), 2, vec![]);
     let sdf = |text: &str| {

@@ -22,6 +22,8 @@ pub(crate) struct Rig {
     pub(crate) events: Vec<Event>,
     /// How many writes succeed before one fails.
     pub(crate) writes_left: Option<usize>,
+    /// After how many writes a single one fails.
+    pub(crate) fails_after: Option<usize>,
     pub(crate) writes_made: usize,
     sequence_number: u32,
 }
@@ -56,6 +58,7 @@ impl Rig {
             usage: HashMap::new(),
             events: Vec::new(),
             writes_left: None,
+            fails_after: None,
             writes_made: 0,
             sequence_number: 0,
         }
@@ -124,6 +127,10 @@ impl Rig {
     fn write(&mut self, write: MapWrite) -> Result<(), ApplyFailure> {
         if let Some(left) = &mut self.writes_left {
             *left = left.checked_sub(1).ok_or(ApplyFailure("no memory".to_owned()))?;
+        }
+        match self.fails_after.take() {
+            Some(0) => return Err(ApplyFailure("no memory, this once".to_owned())),
+            later => self.fails_after = later.map(|writes| writes - 1),
         }
         self.writes_made += 1;
         match write {

@@ -5,7 +5,7 @@ use rs_pfcp::ie::IeType;
 use rs_pfcp::ie::cause::CauseValue;
 use rs_pfcp::ie::outer_header_creation::OuterHeaderCreation;
 
-use super::{id, keep_first, unsupported};
+use super::{id, is_host, keep_first, unsupported};
 use crate::wire::Refusal;
 use crate::wire::reader::{Element, Elements};
 
@@ -134,7 +134,8 @@ fn outer_header(id: u32, element: Element<'_>) -> Result<RemoteTunnel, Refusal> 
     }
     let header = element.decode(OuterHeaderCreation::unmarshal)?;
     match (header.teid, header.ipv4_address) {
-        (Some(teid), Some(address)) if !address.is_unspecified() => Ok(RemoteTunnel { address, teid: teid.0 }),
+        // TS 29.281 5.1: TEID 0 is for signalling.
+        (Some(teid), Some(address)) if teid.0 != 0 && is_host(address) => Ok(RemoteTunnel { address, teid: teid.0 }),
         _ => Err(Refusal::incorrect(IeType::OuterHeaderCreation)),
     }
 }

@@ -8,6 +8,8 @@ mod pdr;
 mod qer;
 mod urr;
 
+use std::net::Ipv4Addr;
+
 use coeur_rules::{Change, RuleId, Unsupported};
 use rs_pfcp::ie::IeType;
 
@@ -72,6 +74,11 @@ fn pdr_id(group: &Elements<'_>) -> Result<u16, Refusal> {
 
 fn unsupported(rule: RuleId, what: Unsupported) -> Refusal {
     rule.error(what).into()
+}
+
+/// An address that one host may have.
+fn is_host(address: Ipv4Addr) -> bool {
+    !(address.is_unspecified() || address.is_broadcast() || address.is_multicast())
 }
 
 /// TS 29.244 7.6.10: where one element is expected, the first counts.

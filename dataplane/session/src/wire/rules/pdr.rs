@@ -8,7 +8,7 @@ use rs_pfcp::ie::cause::CauseValue;
 use rs_pfcp::ie::f_teid::Fteid;
 use rs_pfcp::ie::ue_ip_address::UeIpAddress;
 
-use super::{Wanted, keep_first, pdr_id, unsupported};
+use super::{Wanted, is_host, keep_first, pdr_id, unsupported};
 use crate::wire::Refusal;
 use crate::wire::reader::{Element, Elements};
 
@@ -179,7 +179,7 @@ fn ue_ip_address(id: u16, element: Element<'_>) -> Result<UeAddress, Refusal> {
     if ue.v6 {
         return Err(unsupported(RuleId::Pdr(id), Unsupported::Ipv6));
     }
-    let address = ue.ipv4_address.ok_or(Refusal::incorrect(IeType::UeIpAddress))?;
+    let address = ue.ipv4_address.filter(|address| is_host(*address)).ok_or(Refusal::incorrect(IeType::UeIpAddress))?;
     let end = if ue.source_destination { End::Destination } else { End::Source };
     Ok(UeAddress { address, end })
 }
