@@ -8,3 +8,6 @@ pub(crate) mod log;
 mod supervisor;
 
 pub(crate) use supervisor::Supervisor;
+
+#[cfg(test)]
+mod tests;
