@@ -23,17 +23,17 @@ const BOOT_MAX: Duration = Duration::from_secs(60);
 
 /// The first process of the guest. Its arguments are on the kernel's command line.
 const INIT: &str = r#"#!/bin/sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp TERM=dumb
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run TERM=dumb
 mount -t proc proc /proc
 for word in $(cat /proc/cmdline); do
   case $word in coeur.*) eval "${word#coeur.}" ;; esac
 done
 mount -t sysfs sysfs /sys
 [ -e /dev/null ] || mount -t devtmpfs dev /dev
-mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 mkdir /run/share
 mount -t hostfs -o "$share" share /run/share
+echo "$share/modprobe" > /proc/sys/kernel/modprobe
 for module in sctp tun; do modprobe -d /run/share $module || echo "init: no module $module"; done
 [ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
 ip link set lo up
@@ -48,6 +48,9 @@ mv status.new status
 sync
 exec busybox poweroff -f
 "#;
+
+/// What the guest's kernel calls for the modules that it asks for itself: SCTP wants an HMAC for its cookies on listen(2).
+const MODPROBE: &str = "#!/bin/sh\nexec /sbin/modprobe -d /run/share \"$@\"\n";
 
 /// The link between a guest and the namespace it is in.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +90,10 @@ impl Guest {
         fs::create_dir(share.join("lib"))?;
         symlink(MODULES, share.join("lib/modules"))?;
         let init = share.join("init");
-        fs::write(&init, INIT)?;
-        fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+        for (path, text) in [(&init, INIT), (&share.join("modprobe"), MODPROBE)] {
+            fs::write(path, text)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+        }
         namespace.ip(&["tuntap", "add", "dev", net.tap, "mode", "tap"])?;
         namespace.ip(&["address", "add", &format!("{}/24", net.host), "dev", net.tap])?;
         plain_frames(namespace, net.tap)?;

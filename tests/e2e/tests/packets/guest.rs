@@ -68,10 +68,10 @@ fn phones_behind_user_space_sctp_register_at_a_core_with_kernel_sctp() {
     // The core in the guest, its user plane outside: N4 crosses the tap, N2 is routed through the core's namespace.
     let mut file = CoreFile { n2: NET.guest, sctp: "kernel", user_plane: false, ..CoreFile::in_lab(&lab, Path::Auto) };
     file.n4 = (NET.guest, NET.host);
-    file.state = "/tmp/state".into();
+    file.state = "/run/state".into();
     let script = format!(
         "coeur={}\nuntil [ -e {CONFIG} ]; do sleep 0.1; done\n$coeur up --config {CONFIG} &\n\
-         until $coeur status --config {CONFIG}; do sleep 0.2; done\n\
+         until $coeur status --config {CONFIG} 2> not-ready; do sleep 0.2; done\n\
          $coeur subscriber import {SUBSCRIBERS} --config {CONFIG} && echo imported\nwait\n",
         binaries.coeur.display()
     );
