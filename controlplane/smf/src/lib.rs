@@ -141,7 +141,10 @@ impl Smf {
                 self.create(env, exchange, asked, out);
             }
             SmfRequest::UpdateSmContext { context, update } => {
-                if !self.sessions.contains_key(&context) {
+                // One that is being made has not been announced.
+                let known =
+                    self.sessions.get(&context).is_some_and(|session| session.is_active() || session.is_releasing());
+                if !known {
                     return refuse(exchange, SmfProblem::ContextNotFound, None, out);
                 }
                 match update {

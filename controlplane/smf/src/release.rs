@@ -6,6 +6,7 @@
 
 use crate::n4::{Answer, N4Failure};
 use crate::session::{Deletion, Release, Session, State, UserPlane};
+use crate::user_plane::answer_waiting;
 use crate::{Smf, Stored, Transfer, n1, n2, refuse, updated};
 use coeur_model::Dnn;
 use coeur_nf::event::Event;
@@ -44,6 +45,7 @@ impl Smf {
     ) -> (Option<Vec<u8>>, Option<N2SmInfo>) {
         self.free_user_plane(env, id, out);
         let Some(session) = self.sessions.get_mut(&id) else { return (None, None) };
+        answer_waiting(session, false, out);
         let n2_sm = session.access.then(n2::release_command).flatten().map(N2SmInfo::ReleaseCommand);
         let n1_sm = n1::release_command(session.session.get(), pti, cause);
         let n2_done = n2_sm.is_none();

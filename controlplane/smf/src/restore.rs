@@ -7,6 +7,7 @@
 
 use crate::n4::N4Failure;
 use crate::session::{Downlink, UserPlane};
+use crate::user_plane::answer_waiting;
 use crate::{Smf, Stored, Transfer, n2, record};
 use coeur_nf::Env;
 use coeur_nf::event::Event;
@@ -109,19 +110,27 @@ impl Smf {
         outcome: Result<(), N4Failure>,
         out: &mut Vec<SmfOutput>,
     ) {
+        if let (Err(_), Some(session)) = (outcome, self.sessions.get_mut(&id)) {
+            answer_waiting(session, false, out);
+        }
         match outcome {
             Ok(()) => {
                 self.metrics.reestablished += 1;
                 self.announce_uplink(id, out);
-                let Some(session) = self.sessions.get(&id) else { return };
+                let Some(session) = self.sessions.get_mut(&id) else { return };
                 let gap = match session.user_plane {
                     UserPlane::There { applied, .. } => {
                         session.downlink != Downlink::AsIs && applied != Some(session.downlink)
                     }
                     _ => false,
                 };
-                if let Some(record) = record::write(session) {
-                    let op = StoreOp::PutSession { supi: session.supi.clone(), session: session.session, record };
+                let record = record::write(session);
+                let (supi, number) = (session.supi.clone(), session.session);
+                if !gap {
+                    answer_waiting(session, true, out);
+                }
+                if let Some(record) = record {
+                    let op = StoreOp::PutSession { supi, session: number, record };
                     self.ask_store(Stored::Update, op, out);
                 }
                 if gap {

@@ -149,6 +149,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn is_releasing(&self) -> bool {
+        matches!(self.state, State::Releasing(_))
+    }
+
     pub(crate) fn is_active(&self) -> bool {
         matches!(self.state, State::Active)
     }

@@ -83,6 +83,7 @@ pub(crate) struct Upf {
     pub(crate) refuses: Option<u8>,
     pub(crate) silent: bool,
     pub(crate) ignores_deletions: bool,
+    pub(crate) ignores_establishments: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +132,7 @@ impl World {
                 refuses: None,
                 silent: false,
                 ignores_deletions: false,
+                ignores_establishments: false,
             },
             stored: BTreeMap::new(),
             store_fails: false,
@@ -393,6 +395,7 @@ impl World {
                 self.upf.sessions.clear();
                 encode(MsgType::AssociationReleaseResponse, None, sequence, &[cause(1)])
             }
+            MsgType::SessionEstablishmentRequest if self.upf.ignores_establishments => return None,
             MsgType::SessionEstablishmentRequest => self.upf_establish(&message),
             MsgType::SessionModificationRequest => {
                 let seid = message.seid.unwrap();

@@ -213,7 +213,7 @@ impl Smf {
 }
 
 /// Answers what waited for the downlink to be as it is to be; `done` says whether it is.
-fn answer_waiting(session: &mut Session, done: bool, out: &mut Vec<SmfOutput>) {
+pub(crate) fn answer_waiting(session: &mut Session, done: bool, out: &mut Vec<SmfOutput>) {
     for Waiter { exchange, must_succeed } in session.waiting.drain(..) {
         match done || !must_succeed {
             true => updated(exchange, out),

@@ -197,3 +197,23 @@ fn requests_that_wait_are_answered_when_the_session_goes() {
     world.pass(Duration::from_secs(1));
     world.assert_empty();
 }
+
+#[test]
+fn a_release_answers_what_waits_for_the_user_plane() {
+    let mut world = World::up();
+    let context = world.create();
+    world.upf.silent = true;
+    let update = SmContextUpdate::SetupResponse(setup_response());
+    world.handle(SmfInput::Request(coeur_nf::ExchangeId(60), SmfRequest::UpdateSmContext { context, update }));
+    assert!(world.responses.is_empty());
+    let Ok(SmfResponse::Updated { n2_sm, .. }) = world.update(context, SmContextUpdate::N1(hex(REQUEST))) else {
+        panic!()
+    };
+    assert_eq!(n2_sm, n2_release());
+    assert!(matches!(world.responses[..], [(coeur_nf::ExchangeId(60), Err(_))]));
+    world.upf.silent = false;
+    world.pass(Duration::from_secs(1));
+    world.n1(context, COMPLETE);
+    world.update(context, RELEASED).unwrap();
+    assert_released(&world);
+}

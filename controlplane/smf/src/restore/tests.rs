@@ -229,3 +229,21 @@ fn a_deletion_that_went_unanswered_is_repeated_with_the_next_heartbeat() {
     world.pass(seconds(10));
     world.assert_empty();
 }
+
+#[test]
+fn who_asks_while_a_session_is_brought_back_gets_an_answer() {
+    for update in [SmContextUpdate::Deactivate, SmContextUpdate::SetupResponse(setup_response())] {
+        let (mut world, context) = World::with_session();
+        // The user plane forgets the session, and is silent when it is to be established again.
+        world.upf.sessions.clear();
+        world.upf.ignores_establishments = true;
+        world.update(context, SmContextUpdate::Deactivate).unwrap();
+        let request = SmfRequest::UpdateSmContext { context, update };
+        world.handle(SmfInput::Request(coeur_nf::ExchangeId(90), request));
+        assert!(world.responses.is_empty());
+        world.upf.ignores_establishments = false;
+        world.pass(seconds(1));
+        assert!(matches!(world.responses[..], [(coeur_nf::ExchangeId(90), Ok(_))]), "{:?}", world.responses);
+        assert_eq!(world.upf.sessions.len(), 1);
+    }
+}
