@@ -1,18 +1,23 @@
 //! PFCP associations (TS 29.244 6.2.6 to 6.2.8).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use rs_pfcp::ie::IeType;
 use rs_pfcp::ie::cause::CauseValue;
+use rs_pfcp::ie::cp_pfcp_entity_ip_address::CpPfcpEntityIpAddress;
 use rs_pfcp::ie::up_function_features::UPFunctionFeatures;
 
 use crate::NodeId;
 use crate::event::Event;
+use crate::seats::State;
 use crate::transaction::AfterPurge;
 use crate::up_function::{Progress, Request, UpFunction};
 use crate::wire::Refusal;
-use crate::wire::reader::Elements;
+use crate::wire::reader::{Element, Elements};
+
+/// PFCPASRsp-Flags: the sessions asked for are retained (TS 29.244 8.2.126).
+const PSREI: u8 = 0x01;
 
 /// A control plane that may have sessions here.
 #[derive(Clone, Debug)]
@@ -26,6 +31,8 @@ pub(crate) struct Association {
     pub(crate) heartbeat_due: Instant,
     /// The last heartbeat had no answer.
     pub(crate) silent: bool,
+    /// It restarted: when its sessions end, unless it sets up the association before.
+    pub(crate) gone_at: Option<Instant>,
 }
 
 impl UpFunction {
@@ -44,34 +51,44 @@ impl UpFunction {
         if known.is_none() && self.associations.len() >= self.config.limits.associations_max {
             return Err(Refusal::new(CauseValue::NoResourcesAvailable));
         }
-        let former = known.map_or(vec![], |known| self.seats.of_association(self.associations[known].number));
-        if self.seats.any_busy(&former) {
-            return Ok(Progress::Busy);
-        }
-        self.associations_made += 1;
-        let association = Association {
-            number: self.associations_made,
+        let retention = elements.first(IeType::PfcpSessionRetentionInformation)?.map(retained_addresses).transpose()?;
+        let mut association = Association {
+            number: self.associations_made + 1,
             node: node.clone(),
             peer: SocketAddr::new(request.key.from.ip(), self.config.peer_port),
             recovery_time_stamp,
             heartbeat_due: now + self.config.timers.heartbeat(),
             silent: false,
+            gone_at: None,
         };
         let Some(known) = known else {
+            self.associations_made += 1;
             self.associations.push(association);
             self.event(Event::AssociationEstablished { node });
-            return Ok(Progress::Answer(self.setup_response(request)));
+            return Ok(Progress::Answer(self.setup_response(request, false)));
         };
-        // TS 29.244 6.2.6.2.2: it has lost what it knew of us. No session is retained: PSREI is not in the response.
+        association.number = self.associations[known].number;
+        let sessions = self.seats.of_association(association.number);
+        if self.seats.any_busy(&sessions) {
+            return Ok(Progress::Busy);
+        }
+        // TS 29.244 6.2.6.2.2: sessions end, but for those that it asks to retain.
+        let retained = |seat: &u32| {
+            let session = self.seats.session(*seat);
+            session.zip(retention.as_ref()).is_some_and(|(session, addresses)| {
+                session.state == State::Settled && (addresses.is_empty() || addresses.contains(&session.cp_address))
+            })
+        };
+        let (kept, ended): (Vec<u32>, Vec<u32>) = sessions.into_iter().partition(retained);
         self.associations[known] = association;
         self.memory.forget_peer(request.key.from.ip(), request.key);
-        self.event(Event::PeerRestarted { node, sessions: former.len() });
-        let response = self.setup_response(request);
-        self.purge(former, AfterPurge { request, response }.into());
+        self.event(Event::AssociationRenewed { node, retained: kept.len(), ended: ended.len() });
+        let response = self.setup_response(request, retention.is_some());
+        self.purge(ended, AfterPurge { request, response }.into());
         Ok(Progress::Pending)
     }
 
-    fn setup_response(&self, request: Request) -> Vec<u8> {
+    fn setup_response(&self, request: Request, retained: bool) -> Vec<u8> {
         let mut response = self.response(request);
         response.ie(IeType::NodeId, &self.config.node_id.encode());
         response.ie(IeType::Cause, &[CauseValue::RequestAccepted as u8]);
@@ -79,6 +96,9 @@ impl UpFunction {
         // Exactly what works: F-TEIDs are chosen here (5.5), packets are measured (5.2.2.2).
         let features = UPFunctionFeatures::FTUP | UPFunctionFeatures::MNOP;
         response.ie(IeType::UpFunctionFeatures, features.octets());
+        if retained {
+            response.ie(IeType::PfcpasRspFlags, &[PSREI]);
+        }
         response.finish()
     }
 
@@ -113,7 +133,9 @@ impl UpFunction {
 
     /// The number of a peer's association.
     pub(crate) fn association_of(&self, node: &NodeId) -> Result<u32, Refusal> {
-        let association = self.associations.iter().find(|association| association.node == *node);
+        // One that restarted has to set up its association first.
+        let mut associations = self.associations.iter();
+        let association = associations.find(|association| association.node == *node && association.gone_at.is_none());
         association.map(|association| association.number).ok_or(Refusal::new(CauseValue::NoEstablishedPfcpAssociation))
     }
 
@@ -122,6 +144,20 @@ impl UpFunction {
         self.associations.retain(|association| association.number != number);
         self.seats.of_association(number)
     }
+}
+
+/// The addresses in a PFCP Session Retention Information (TS 29.244 table 7.4.4.1-2); none of them: all sessions.
+fn retained_addresses(group: Element<'_>) -> Result<Vec<IpAddr>, Refusal> {
+    let mut addresses = Vec::new();
+    for element in Elements::of(group) {
+        let element = element?;
+        if element.kind == IeType::CpPfcpEntityIpAddress {
+            let address = element.decode(CpPfcpEntityIpAddress::unmarshal)?;
+            addresses.extend(address.ipv4.map(IpAddr::V4));
+            addresses.extend(address.ipv6.map(IpAddr::V6));
+        }
+    }
+    Ok(addresses)
 }
 
 pub(crate) fn node_id(elements: &Elements<'_>) -> Result<NodeId, Refusal> {

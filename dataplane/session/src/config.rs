@@ -53,13 +53,15 @@ pub struct Timers {
     pub n1: u32,
     /// Pause between two heartbeats to one peer.
     pub heartbeat_ms: u64,
+    /// How long the sessions of a peer that restarted wait for its association setup, which may retain them.
+    pub restart_grace_ms: u64,
     /// How long a response is kept for a repeated request: the T1 x N1 of any reasonable peer, and the way here and back.
     pub response_age_ms: u64,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { t1_ms: 3000, n1: 3, heartbeat_ms: 10_000, response_age_ms: 30_000 }
+        Self { t1_ms: 3000, n1: 3, heartbeat_ms: 10_000, restart_grace_ms: 60_000, response_age_ms: 30_000 }
     }
 }
 
@@ -70,6 +72,10 @@ impl Timers {
 
     pub(crate) fn heartbeat(&self) -> Duration {
         Duration::from_millis(self.heartbeat_ms)
+    }
+
+    pub(crate) fn restart_grace(&self) -> Duration {
+        Duration::from_millis(self.restart_grace_ms)
     }
 
     pub(crate) fn response_age(&self) -> Duration {

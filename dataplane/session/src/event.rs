@@ -60,8 +60,19 @@ pub enum Event {
         node: NodeId,
         sessions: usize,
     },
-    /// It came back with another recovery time stamp: its sessions are gone.
+    /// A heartbeat shows another recovery time stamp: its sessions wait for its association setup.
     PeerRestarted {
+        node: NodeId,
+        sessions: usize,
+    },
+    /// It set up its association anew.
+    AssociationRenewed {
+        node: NodeId,
+        retained: usize,
+        ended: usize,
+    },
+    /// It restarted, and did not come back in time: its sessions end.
+    PeerGone {
         node: NodeId,
         sessions: usize,
     },

@@ -5,6 +5,7 @@ use std::time::Instant;
 use rs_pfcp::ie::IeType;
 use rs_pfcp::message::MsgType;
 
+use crate::association::Association;
 use crate::event::{Discard, Event};
 use crate::figures::Outcome;
 use crate::memory::RequestKey;
@@ -15,7 +16,7 @@ use crate::wire::writer::Writer;
 
 impl UpFunction {
     /// TS 29.244 6.2.2.2: answered at any time, also to strangers.
-    pub(crate) fn handle_heartbeat_request(&mut self, key: RequestKey, body: Option<&[u8]>) {
+    pub(crate) fn handle_heartbeat_request(&mut self, now: Instant, key: RequestKey, body: Option<&[u8]>) {
         let Some(stamp) = body.and_then(recovery_time_stamp) else {
             // The response has no cause to say it with.
             return self.figures.discard(Discard::Malformed);
@@ -27,7 +28,7 @@ impl UpFunction {
         // The request does not say whose it is: an address tells, unless two control planes share it.
         let mut there = self.associations.iter().filter(|association| association.peer.ip() == key.from.ip());
         if let (Some(association), None) = (there.next().map(|association| association.number), there.next()) {
-            self.compare_recovery_time_stamp(association, stamp);
+            self.compare_recovery_time_stamp(now, association, stamp);
         }
     }
 
@@ -62,7 +63,7 @@ impl UpFunction {
             self.event(Event::PeerAnswers { node });
         }
         match body.and_then(recovery_time_stamp) {
-            Some(stamp) => self.compare_recovery_time_stamp(number, stamp),
+            Some(stamp) => self.compare_recovery_time_stamp(now, number, stamp),
             None => self.figures.discard(Discard::Malformed),
         }
     }
@@ -78,21 +79,39 @@ impl UpFunction {
         }
     }
 
-    /// TS 23.527 4.3.2: a peer with another recovery time stamp has restarted and does not know its sessions.
-    fn compare_recovery_time_stamp(&mut self, number: u32, stamp: u32) {
-        let Some(association) = self.associations.iter().find(|association| association.number == number) else {
+    /// TS 23.527 4.3.2: a peer with another recovery time stamp has restarted. Traffic goes on for a while: its association
+    /// setup may retain the sessions.
+    fn compare_recovery_time_stamp(&mut self, now: Instant, number: u32, stamp: u32) {
+        let gone_at = now + self.config.timers.restart_grace();
+        let Some(association) = self.associations.iter_mut().find(|association| association.number == number) else {
             return;
         };
         // TS 29.244 8.2.65: an older one is a late message of its former life.
-        // Sessions at work settle first; the next heartbeat says it again.
-        let late = stamp <= association.recovery_time_stamp;
-        if late || self.seats.any_busy(&self.seats.of_association(number)) {
+        if stamp <= association.recovery_time_stamp || association.gone_at.is_some() {
             return;
         }
+        association.gone_at = Some(gone_at);
         let node = association.node.clone();
-        let sessions = self.drop_association(number);
-        self.event(Event::PeerRestarted { node, sessions: sessions.len() });
-        self.purge(sessions, None);
+        let sessions = self.seats.of_association(number).len();
+        self.event(Event::PeerRestarted { node, sessions });
+    }
+
+    /// Peers that restarted and did not come back.
+    pub(crate) fn end_waiting(&mut self, now: Instant) {
+        let gone = |association: &&Association| association.gone_at.is_some_and(|gone_at| gone_at <= now);
+        let gone: Vec<_> = self.associations.iter().filter(gone).map(|gone| (gone.number, gone.node.clone())).collect();
+        for (number, node) in gone {
+            // Sessions at work settle first; the next heartbeat brings us here again.
+            if self.seats.any_busy(&self.seats.of_association(number)) {
+                let later = now + self.config.timers.heartbeat();
+                let known = self.associations.iter_mut().find(|association| association.number == number);
+                known.into_iter().for_each(|association| association.gone_at = Some(later));
+                continue;
+            }
+            let sessions = self.drop_association(number);
+            self.event(Event::PeerGone { node, sessions: sessions.len() });
+            self.purge(sessions, None);
+        }
     }
 }
 

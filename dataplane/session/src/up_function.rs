@@ -86,16 +86,19 @@ impl UpFunction {
         std::mem::take(&mut self.outputs)
     }
 
-    /// Repeats requests and sends heartbeats that are due.
+    /// Repeats requests, sends heartbeats, gives up peers: what is due.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Output> {
         self.repeat_requests(now);
         self.send_heartbeats(now);
+        self.end_waiting(now);
         std::mem::take(&mut self.outputs)
     }
 
     pub fn next_deadline(&self) -> Option<Instant> {
-        let heartbeat = self.associations.iter().map(|association| association.heartbeat_due).min();
-        heartbeat.into_iter().chain(self.requests.next_deadline()).min()
+        let associations = self.associations.iter();
+        let due =
+            associations.flat_map(|association| association.gone_at.into_iter().chain([association.heartbeat_due]));
+        due.min().into_iter().chain(self.requests.next_deadline()).min()
     }
 
     pub fn figures(&self) -> &Figures {
@@ -136,7 +139,7 @@ impl UpFunction {
         let end = 4 + usize::from(header.length);
         let body = octets.get(usize::from(header.len())..end);
         match header.message_type {
-            MsgType::HeartbeatRequest => self.handle_heartbeat_request(key, body),
+            MsgType::HeartbeatRequest => self.handle_heartbeat_request(now, key, body),
             MsgType::HeartbeatResponse | MsgType::SessionReportResponse => {
                 self.handle_response(now, from, &header, body);
             }

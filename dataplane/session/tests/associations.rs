@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use coeur_session::{Event, Limits};
 use rig::Rig;
-use rs_pfcp::ie::IeType;
 use rs_pfcp::ie::cause::CauseValue;
 use rs_pfcp::ie::node_id::NodeId;
 use rs_pfcp::ie::up_function_features::UPFunctionFeatures;
+use rs_pfcp::ie::{Ie, IeType};
 use rs_pfcp::message::MsgType;
 use smf::*;
 
@@ -58,6 +58,31 @@ fn ts_29_244_6_2_6_2_2_a_second_setup_ends_the_sessions_of_the_first() {
     let response = rig.ask(MsgType::SessionDeletionRequest, Some(seid), &[]);
     assert_eq!(response.cause(), CauseValue::SessionContextNotFound);
     assert_eq!(rig.establish(&session(ue(1))).cause(), CauseValue::RequestAccepted);
+}
+
+/// A core that restarted and remembers its sessions: no packet is lost.
+#[test]
+fn ts_29_244_6_2_6_2_2_a_setup_may_retain_sessions() {
+    let retention = |addresses: Vec<rs_pfcp::ie::Ie>| group(IeType::PfcpSessionRetentionInformation, addresses);
+    let address = |last| Ie::new(IeType::CpPfcpEntityIpAddress, vec![0x02, 127, 0, 0, last]);
+    for (information, kept) in
+        [(retention(vec![]), 1), (retention(vec![address(1)]), 1), (retention(vec![address(9)]), 0)]
+    {
+        let mut rig = Rig::associated();
+        let seid = rig.establish(&session(ue(1))).up_seid();
+        rig.ask(MsgType::HeartbeatRequest, None, &[recovery(2000)]);
+        let response = rig.ask(MsgType::AssociationSetupRequest, None, &[node_id(), recovery(2000), information]);
+        assert_eq!(response.ie(IeType::PfcpasRspFlags).unwrap().payload, [0x01]);
+        assert_eq!((rig.up.sessions(), rig.uplink.len(), rig.downlink.len()), (kept, kept, kept));
+        rig.advance(Duration::from_secs(61));
+        assert_eq!(rig.up.sessions(), kept, "nobody waits any more");
+        let expected = [CauseValue::SessionContextNotFound, CauseValue::RequestAccepted][kept];
+        assert_eq!(rig.ask(MsgType::SessionDeletionRequest, Some(seid), &[]).cause(), expected);
+    }
+    // A user plane that knows nothing retains nothing, and does not say that it does.
+    let mut rig = Rig::new();
+    let ies = [node_id(), recovery(1), retention(vec![])];
+    assert!(rig.ask(MsgType::AssociationSetupRequest, None, &ies).ie(IeType::PfcpasRspFlags).is_none());
 }
 
 #[test]
@@ -131,10 +156,14 @@ fn ts_23_527_4_3_2_a_heartbeat_shows_that_the_peer_restarted() {
         heartbeat(&mut rig, 1000);
         assert_eq!(rig.up.sessions(), 1);
         heartbeat(&mut rig, 1001);
+        assert!(rig.events.iter().any(|event| matches!(event, Event::PeerRestarted { sessions: 1, .. })));
+        assert_eq!(rig.up.sessions(), 1, "traffic goes on until it sets up its association");
+        let response = rig.establish(&session(ue(2)));
+        assert_eq!(response.cause(), CauseValue::NoEstablishedPfcpAssociation);
+        // It does not come back.
+        rig.advance(Duration::from_secs(60));
         assert_eq!((rig.up.sessions(), rig.up.associations()), (0, 0));
         assert!(rig.uplink.is_empty() && rig.downlink.is_empty());
-        let response = rig.establish(&session(ue(1)));
-        assert_eq!(response.cause(), CauseValue::NoEstablishedPfcpAssociation);
     }
 }
 

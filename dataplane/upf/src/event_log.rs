@@ -44,8 +44,12 @@ fn write(event: &Event) {
         Event::AssociationEstablished { node } => tracing::info!(%node, "association established"),
         Event::AssociationReleased { node, sessions } => tracing::info!(%node, sessions, "association released"),
         Event::PeerRestarted { node, sessions } => {
-            tracing::warn!(%node, sessions, "the control plane restarted; its sessions are gone");
+            tracing::warn!(%node, sessions, "the control plane restarted; its sessions wait for it");
         }
+        Event::AssociationRenewed { node, retained, ended } => {
+            tracing::info!(%node, retained, ended, "association set up anew");
+        }
+        Event::PeerGone { node, sessions } => tracing::warn!(%node, sessions, "the control plane did not come back"),
         Event::PeerSilent { node } => tracing::warn!(%node, "heartbeats without an answer; sessions go on"),
         Event::PeerAnswers { node } => tracing::info!(%node, "heartbeats are answered again"),
         Event::Refused { message, cause, offending_ie, rule } => {
