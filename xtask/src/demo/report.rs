@@ -55,8 +55,7 @@ impl Report {
     /// Reads the user plane's counters.
     pub(super) fn count_packets(&mut self, samples: &BTreeMap<String, f64>, asked: Path) {
         let of = |path: &str| scrape::sum(samples, "coeur_upf_packets_total", &[&format!("path=\"{path}\"")]) as u64;
-        // Generic XDP runs the XDP programs too.
-        self.packets = Packets { xdp: of("xdp") + of("generic"), tc: of("tc"), slow: of("slow") };
+        self.packets = Packets { xdp: of("xdp"), tc: of("tc"), slow: of("slow") };
         self.asked = asked;
     }
 

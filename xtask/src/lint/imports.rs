@@ -22,9 +22,11 @@ const LAYERS: &[&[&str]] = &[
         "ebpf/bench",
         "ebpf/upf",
     ],
+    &["controlplane/mesh"],
+    &["controlplane/mesh"],
     &["controlplane/api", "controlplane/core", "controlplane/platform"],
     &["controlplane/coeur", "dataplane/upf"],
-    &["tests/bench", "tests/conformance", "tests/e2e", "tests/fuzz", "tests/ran", "tests/sim"],
+    &["tests/bench", "tests/e2e", "tests/fuzz", "tests/ran", "tests/sim"],
     &["xtask"],
 ];
 

@@ -21,6 +21,10 @@ fn traffic_takes(path: Path, label: &str) {
     let packets = scrape::sum(&samples, "coeur_upf_packets_total", &[&format!("path=\"{label}\"")]);
     // 3 phones, 3 pings, 2 ways, there and back: TCP comes on top.
     assert!(packets >= 36.0, "{packets} packets by {label}: {samples:#?}");
+    let attached: Vec<_> =
+        samples.keys().filter(|series| series.starts_with("coeur_upf_interface_path_info")).collect();
+    let as_told = |series: &&&String| series.contains(&format!("path=\"{}\"", path.name()));
+    assert_eq!(attached.iter().filter(as_told).count(), 2, "N3 and N6: {attached:?}");
 }
 
 #[test]
@@ -38,5 +42,6 @@ fn packets_take_tc() {
 #[test]
 fn packets_take_generic_xdp() {
     packets_or_return!();
-    traffic_takes(Path::Generic, "generic");
+    // The same programs, run by the kernel after the driver.
+    traffic_takes(Path::Generic, "xdp");
 }
