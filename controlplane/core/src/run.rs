@@ -6,10 +6,10 @@
 use crate::ask::{Ask, Asker};
 use crate::entropy::KernelEntropy;
 use crate::events::EventLog;
-use crate::mesh::{Input, Mesh, Output, Owner};
 use crate::northbound::Northbound;
 use crate::{exposition, http, views};
 use anyhow::Context as _;
+use coeur_mesh::{Input, Mesh, Output, Owner};
 use coeur_model::config::{CoreConfig, SctpChoice};
 use coeur_nf::event::Event;
 use coeur_nf::services::namf::{AmfCommand, AmfCommandError, N2Action, N2Event};

@@ -2,8 +2,8 @@
 
 use crate::random::Random;
 use crate::store::SimStore;
-use coeur_core::mesh::{Input, Mesh, Output, Owner};
 use coeur_ebpf_abi::{DownlinkRecord, UplinkRecord};
+use coeur_mesh::{Input, Mesh, Output, Owner};
 use coeur_model::config::CoreConfig;
 use coeur_model::{Secret, Supi};
 use coeur_nf::event::Event;
