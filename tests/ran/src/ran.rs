@@ -159,11 +159,11 @@ impl Ran {
 
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Vec<Output>) {
         match input {
-            Input::Gnb { gnb, input } => self.to_gnb(now, gnb, input, out),
-            Input::Ue { ue, input } => self.to_ue(now, ue, input),
+            Input::Gnb { gnb, input } => self.tell_gnb(now, gnb, input, out),
+            Input::Ue { ue, input } => self.tell_ue(now, ue, input),
             Input::Release { ue, cause } => {
                 if let Some(gnb) = self.slots.get(ue as usize).map(|slot| slot.gnb) {
-                    self.to_gnb(now, gnb, gnb::Input::RequestRelease { ue, cause }, out);
+                    self.tell_gnb(now, gnb, gnb::Input::RequestRelease { ue, cause }, out);
                 }
             }
         }
@@ -212,17 +212,17 @@ impl Ran {
                             slot.ue.set_wrong_res_star(wrong);
                         }
                     }
-                    self.to_ue(now, ue, ue::Input::Nas(&nas));
+                    self.tell_ue(now, ue, ue::Input::Nas(&nas));
                 }
-                Step::Kgnb(ue, key) => self.to_ue(now, ue, ue::Input::Kgnb(key)),
-                Step::Released(ue) => self.to_ue(now, ue, ue::Input::Released),
+                Step::Kgnb(ue, key) => self.tell_ue(now, ue, ue::Input::Kgnb(key)),
+                Step::Released(ue) => self.tell_ue(now, ue, ue::Input::Released),
                 Step::Page(identity) => self.page(now, identity, out),
                 Step::FromUe(ue, output) => self.carry(now, ue, output, out),
             }
         }
     }
 
-    fn to_ue(&mut self, now: Instant, ue: UeKey, input: ue::Input<'_>) {
+    fn tell_ue(&mut self, now: Instant, ue: UeKey, input: ue::Input<'_>) {
         let mut from_ue = std::mem::take(&mut self.from_ue);
         if let Some(slot) = self.slots.get_mut(ue as usize) {
             slot.ue.handle(now, input, &mut from_ue);
@@ -243,7 +243,7 @@ impl Ran {
         }
     }
 
-    fn to_gnb(&mut self, now: Instant, gnb: GnbKey, input: gnb::Input<'_>, out: &mut Vec<Output>) {
+    fn tell_gnb(&mut self, now: Instant, gnb: GnbKey, input: gnb::Input<'_>, out: &mut Vec<Output>) {
         let Some(target) = self.gnbs.get_mut(gnb) else { return };
         let mut from_gnb = std::mem::take(&mut self.from_gnb);
         target.handle(now, input, &mut from_gnb);
@@ -280,7 +280,7 @@ impl Ran {
             ue::Output::LocalRelease => {
                 let Some(gnb) = self.slots.get(ue as usize).map(|slot| slot.gnb) else { return };
                 let input = gnb::Input::RequestRelease { ue, cause: ReleaseCause::ConnectionLost };
-                self.to_gnb(now, gnb, input, out);
+                self.tell_gnb(now, gnb, input, out);
             }
             ue::Output::Event(event) => {
                 if matches!(event, ue::Event::Registered { .. } | ue::Event::ConfigurationUpdated)
@@ -298,7 +298,7 @@ impl Ran {
         let ue = self.by_tmsi.get(&identity.to_u64()).copied();
         let ue = ue.filter(|ue| self.ue(*ue).and_then(Ue::guti).is_some_and(|guti| guti.s_tmsi() == identity));
         match ue {
-            Some(ue) => self.to_ue(now, ue, ue::Input::Paged),
+            Some(ue) => self.tell_ue(now, ue, ue::Input::Paged),
             None => out.push(Output::Gnb { gnb: 0, event: gnb::Event::Violation(Violation::Paging) }),
         }
     }
@@ -353,7 +353,7 @@ impl Ran {
         if let (true, Some(gnb)) = (wrong_ids, self.gnbs.get_mut(gnb)) {
             gnb.set_wrong_ids(true);
         }
-        self.to_gnb(now, gnb, input, out);
+        self.tell_gnb(now, gnb, input, out);
         if let (true, Some(gnb)) = (wrong_ids, self.gnbs.get_mut(gnb)) {
             gnb.set_wrong_ids(false);
         }

@@ -48,10 +48,12 @@ impl Usim {
         Self { milenage: Milenage::new(&k, &opc), seq: Box::new([0; IND_COUNT]), sqn_ms: 0 }
     }
 
-    /// A USIM that accepted `sqn` before: what a test of resynchronisation starts from. Bits above 48 are cut off.
+    /// A USIM that is at `sqn`, in all places of its window: nothing up to there is fresh any more. What a test of
+    /// resynchronisation starts from. Bits above 48 are cut off.
     #[must_use]
     pub fn with_sqn(mut self, sqn: u64) -> Self {
-        self.accept(sqn & SQN_MAX);
+        self.sqn_ms = sqn & SQN_MAX;
+        self.seq.fill(self.sqn_ms >> IND_BITS);
         self
     }
 

@@ -191,13 +191,13 @@ impl Gnb {
 
     fn drop_contexts(&mut self, out: &mut Vec<Output>) {
         for context in self.contexts.drain() {
-            Self::forget(context, out);
+            Self::forget(&context, out);
         }
     }
 
     pub(super) fn drop_context(&mut self, ran_id: u32, out: &mut Vec<Output>) {
         if let Some(context) = self.contexts.remove(ran_id) {
-            Self::forget(context, out);
+            Self::forget(&context, out);
         }
     }
 }

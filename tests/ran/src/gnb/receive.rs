@@ -41,7 +41,7 @@ impl Gnb {
             }
         };
         if let Err(fault) = self.dispatch(now, &pdu, out) {
-            self.answer_fault(&pdu, fault, out);
+            self.answer_fault(&pdu, &fault, out);
         }
     }
 
@@ -93,9 +93,9 @@ impl Gnb {
         }
     }
 
-    fn answer_fault(&mut self, pdu: &NGAPPDU<'_>, fault: Fault, out: &mut Vec<Output>) {
+    fn answer_fault(&mut self, pdu: &NGAPPDU<'_>, fault: &Fault, out: &mut Vec<Output>) {
         let message = pdu.procedure_name().to_string();
-        let reported = match &fault {
+        let reported = match fault {
             Fault::Codec(error) => Violation::Ngap { message, reason: error.to_string() },
             Fault::Unasked => {
                 Violation::Ngap { message, reason: "not compatible with the state of the interface".into() }
@@ -115,7 +115,7 @@ impl Gnb {
             // TS 38.413 10.6
             Fault::UnknownUe { amf_id, ran_id } => {
                 let cause = CauseRadioNetwork::inconsistent_remote_UE_NGAP_ID;
-                (Some(amf_id), ran_id, Cause::radioNetwork(cause))
+                (Some(*amf_id), *ran_id, Cause::radioNetwork(cause))
             }
             // TS 38.413 10.3.4.1
             Fault::Unsupported => (None, None, Cause::protocol(CauseProtocol::abstract_syntax_error_reject)),

@@ -61,7 +61,7 @@ impl Gnb {
         };
         let complete = self.release_complete(amf_id, &context);
         self.send_for(ran_id, complete, out);
-        Self::forget(context, out);
+        Self::forget(&context, out);
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Gnb {
     }
 
     /// Tells the UE and the user plane that a context is gone.
-    pub(super) fn forget(context: Context, out: &mut Vec<Output>) {
+    pub(super) fn forget(context: &Context, out: &mut Vec<Output>) {
         for tunnel in &context.tunnels {
             out.push(Output::TunnelDown { ue: tunnel.ue, psi: tunnel.psi, teid: tunnel.local });
         }

@@ -173,6 +173,6 @@ mod tests {
         let result = inject.result();
         assert_eq!((&result["received"], &result["foreign"]), (&json!(1), &json!(1)));
         assert_eq!(result["rtt_ms"]["p50"], json!(3.0));
-        assert!(!inject.tick(now + ms(1_500), |..| {}));
+        assert!(!inject.tick(now + ms(1_500), |_, _, _| {}));
     }
 }

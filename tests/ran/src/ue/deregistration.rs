@@ -3,7 +3,7 @@
 use super::{EstablishmentCause, Event, Failure, Mm, Output, Timer, Ue};
 use oxirush_nas::nas_5gs::{
     AccessTypeValue, Nas5gsMessage, NasDeRegistrationType, NasDeregistrationAcceptUeTerminated,
-    NasDeregistrationRequestUeOriginating, NasDeregistrationRequestUeTerminated, NasFGsMobileIdentity,
+    NasDeregistrationRequestUeOriginating, NasDeregistrationRequestUeTerminated, NasFGmmCause, NasFGsMobileIdentity,
 };
 use std::time::Instant;
 
@@ -73,7 +73,7 @@ impl Ue {
         out: &mut Vec<Output>,
     ) {
         self.send(NasDeregistrationAcceptUeTerminated::new(), out);
-        let cause = request.fgmm_cause.as_ref().map(|cause| cause.cause_raw());
+        let cause = request.fgmm_cause.as_ref().map(NasFGmmCause::cause_raw);
         // #3, #6, #7: the USIM is invalid, GUTI and keys go.
         if matches!(cause, Some(3 | 6 | 7)) {
             self.guti = None;

@@ -5,7 +5,8 @@ use super::{Event, Mm, Output, Ue, violation};
 use crate::violation::Violation;
 use oxirush_nas::nas_5gs::{
     Direction, GmmCause, MobileIdentityType, Nas5gmmMessage, Nas5gsMessage, NasConfigurationUpdateCommand,
-    NasConfigurationUpdateComplete, NasFGmmCause, NasFGmmStatus, is_security_protected,
+    NasConfigurationUpdateComplete, NasConfigurationUpdateIndication, NasFGmmCause, NasFGmmStatus,
+    is_security_protected,
 };
 use std::time::Instant;
 
@@ -116,7 +117,7 @@ impl Ue {
                 None => out.push(violation(Violation::Guti("CONFIGURATION UPDATE COMMAND"))),
             }
         }
-        if command.configuration_update_indication.as_ref().is_some_and(|indication| indication.ack()) {
+        if command.configuration_update_indication.as_ref().is_some_and(NasConfigurationUpdateIndication::ack) {
             self.send(NasConfigurationUpdateComplete::new(), out);
         }
         out.push(Output::Event(Event::ConfigurationUpdated));

@@ -6,7 +6,7 @@ use coeur_model::{Dnn, Snssai};
 use oxirush_nas::nas_5gs::{
     GsmCause, Nas5gsMessage, Nas5gsmMessage, NasDlNasTransport, NasDnn, NasExtendedProtocolConfigurationOptions,
     NasFGsmCause, NasFGsmStatus, NasIntegrityProtectionMaximumDataRate, NasPayloadContainer, NasPayloadContainerType,
-    NasPduSessionEstablishmentAccept, NasPduSessionEstablishmentRequest, NasPduSessionIdentity2,
+    NasPduAddress, NasPduSessionEstablishmentAccept, NasPduSessionEstablishmentRequest, NasPduSessionIdentity2,
     NasPduSessionModificationComplete, NasPduSessionReleaseCommand, NasPduSessionReleaseComplete,
     NasPduSessionReleaseRequest, NasPduSessionType, NasRequestType, NasSNssai, NasSscMode, NasUlNasTransport,
     PayloadContainerKind, PduSessionTypeValue, RequestTypeValue, SscModeValue,
@@ -210,7 +210,7 @@ impl Ue {
             return Err("not exactly one default QoS rule (6.2.5.1.1.2)");
         };
         let Some(qfi @ 1..) = rule.qfi else { return Err("the default QoS rule has no QFI") };
-        let ipv4 = accept.pdu_address.as_ref().and_then(|address| address.ipv4()).map(Ipv4Addr::from);
+        let ipv4 = accept.pdu_address.as_ref().and_then(NasPduAddress::ipv4).map(Ipv4Addr::from);
         let Some(ipv4) = ipv4.filter(|address| !address.is_unspecified()) else {
             return Err("no IPv4 address");
         };
