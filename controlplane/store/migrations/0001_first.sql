@@ -1,34 +1,30 @@
--- One hosted core. What is here survives the process and, once a transaction is committed, the machine.
+-- Identities are the digits of an IMSI; keys are sealed (see src/seal.rs); times are milliseconds since the Unix epoch.
+-- WITHOUT ROWID: one tree to search instead of two.
 
--- How the file was made: the check value that only the right master key opens.
 CREATE TABLE meta (
-    name  TEXT PRIMARY KEY,
+    name  TEXT NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- Hot and short: one row is rewritten with every authentication.
-CREATE TABLE authentication (
-    supi TEXT PRIMARY KEY,
-    keys BLOB NOT NULL,              -- K and OPc: nonce, AES-256-GCM ciphertext, tag; bound to the SUPI
-    amf  BLOB NOT NULL,              -- authentication management field, two octets
-    sqn  INTEGER NOT NULL            -- the last one that was given out, 48 bits
-) WITHOUT ROWID;
-
-CREATE TABLE subscription (
-    supi            TEXT PRIMARY KEY REFERENCES authentication (supi) ON DELETE CASCADE,
-    profile         TEXT NOT NULL,   -- JSON, coeur_model::SubscriptionProfile
+CREATE TABLE subscriber (
+    supi            TEXT    NOT NULL PRIMARY KEY,
+    sealed_keys     BLOB    NOT NULL,
+    amf             INTEGER NOT NULL,
+    -- The last sequence number that was reserved.
+    sqn             INTEGER NOT NULL,
+    profile         TEXT    NOT NULL,
     created_unix_ms INTEGER NOT NULL,
     updated_unix_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE ue (
-    supi   TEXT PRIMARY KEY,
-    record BLOB NOT NULL             -- the AMF's affair
+    supi   TEXT NOT NULL PRIMARY KEY,
+    record BLOB NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE session (
-    supi    TEXT NOT NULL,
-    session INTEGER NOT NULL,
-    record  BLOB NOT NULL,           -- the SMF's affair
-    PRIMARY KEY (supi, session)
+    supi       TEXT    NOT NULL,
+    session_id INTEGER NOT NULL,
+    record     BLOB    NOT NULL,
+    PRIMARY KEY (supi, session_id)
 ) WITHOUT ROWID;

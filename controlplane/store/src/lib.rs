@@ -1,143 +1,194 @@
-//! What a hosted core must not forget, in SQL: subscribers and their keys, SQN, UE contexts, sessions.
+//! SQL storage of one hosted core: subscribers, authentication state, UE contexts and sessions.
 //!
-//! One SQLite file a core: isolation, backup and erasure of a tenant are then files. [`Writer`] serves the network functions:
-//! everything that is queued is carried out in one transaction, and is on the disk (`synchronous = FULL`) when the replies
-//! come. [`Store`] serves administration.
+//! Network functions reach it through a [`Writer`]: whatever is queued becomes one transaction, and replies come when that
+//! is on disk (write-ahead log, `synchronous = FULL`: a reply given survives kill -9 and loss of power). Operators reach it
+//! through the methods of [`Store`]; no answer of theirs carries a key. K and OPc are sealed with AES-256-GCM under a key
+//! that lies beside the database, in a file of its own.
 //!
-//! What it does not do: understand a record. UE contexts and sessions are octets here; what they mean is the affair of AMF and
-//! SMF. And it keeps nothing in memory: a reply is what the file says.
+//! What it does not do: decide anything about a phone or a session (records are octets of the AMF and the SMF), check a
+//! profile against a core's configuration, share a database between processes (a second one is refused).
+//!
+//! ```text
+//! <folder>/core.db      the database     <folder>/master.key   32 octets, mode 0600
+//! <folder>/core.lock    held while open
+//! ```
 
-mod batch;
-mod keys;
+mod error;
+mod group;
+mod migrations;
+mod seal;
+mod sqn;
 mod subscribers;
 mod writer;
 
-pub use keys::MASTER_KEY_FILE;
-pub use subscribers::{NewSubscriber, Subscriber, SubscriberError};
-pub use writer::{OPERATIONS_MAX, Tagged, Writer};
+pub use error::{OpenError, SubscriberError};
+pub use seal::MasterKey;
+pub use subscribers::{NewSubscriber, Subscriber};
+pub use writer::{GROUP_OPERATIONS_MAX, OUTSTANDING_MAX, Writer};
 
-use coeur_nf::store::{SessionRecord, UeRecord};
-use keys::MasterKey;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use coeur_model::{PduSessionId, Supi};
+use coeur_nf::store::{SessionRecord, StoreError, UeRecord};
+use seal::Sealer;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row as _, SqlSafeStr as _, SqlitePool};
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use sqlx::{Row, SqlitePool};
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-/// The database within the state folder.
-pub const DATABASE_FILE: &str = "core.db";
-/// Held as long as a process has the store open.
-const LOCK_FILE: &str = "core.lock";
+/// Connections that read, for operators.
+const READERS_MAX: u32 = 4;
+/// How long a writer waits for another one: only an import writes beside the one that all others share.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a statement waits for another connection's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The writer's connection, and those of administration.
-const CONNECTIONS_MAX: u32 = 3;
-
-/// The store of one core. Clones share it.
-#[derive(Clone, Debug)]
+/// The database of one core, open. Clones are the same store.
+#[derive(Clone)]
 pub struct Store {
-    pool: SqlitePool,
-    keys: Arc<MasterKey>,
-    _lock: Arc<File>,
+    inner: Arc<Inner>,
 }
 
-/// Why a store cannot be opened. All of it is the operator's affair.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("{path}: {error}")]
-    File { path: PathBuf, error: std::io::Error },
-    #[error("{path} is in use by another process: a core has one process")]
-    InUse { path: PathBuf },
-    #[error("{path}: expected 64 hex digits")]
-    MalformedKey { path: PathBuf },
-    #[error("{path} is not the key that this database was made with")]
-    WrongKey { path: PathBuf },
-    #[error("{path}: {error}")]
-    Database { path: PathBuf, error: sqlx::Error },
-    #[error("{path}: {error}")]
-    Migration { path: PathBuf, error: sqlx::migrate::MigrateError },
+struct Inner {
+    /// One connection: writers take turns in here, not in SQLite.
+    writer: SqlitePool,
+    readers: SqlitePool,
+    sealer: Sealer,
+    closing: watch::Sender<bool>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+    _lock: File,
 }
 
 impl Store {
-    /// Opens the store in `folder`, and makes it if it is not there: the folder, the database, the master key.
+    /// Opens the store in `folder`, makes what is not there, with the master key that lies in the folder.
     pub async fn open(folder: &Path) -> Result<Self, OpenError> {
-        let file_error = |path: &Path| {
-            let path = path.to_owned();
-            move |error| OpenError::File { path, error }
-        };
-        std::fs::create_dir_all(folder).map_err(file_error(folder))?;
-        let lock_path = folder.join(LOCK_FILE);
-        let lock = File::create(&lock_path).map_err(file_error(&lock_path))?;
-        lock.try_lock().map_err(|_| OpenError::InUse { path: folder.to_owned() })?;
-
-        let path = folder.join(DATABASE_FILE);
-        let database_error = |error| OpenError::Database { path: path.clone(), error };
-        let pool = connect(&path).await.map_err(database_error)?;
-        let migration_error = |error| OpenError::Migration { path: path.clone(), error };
-        migrator().run(&pool).await.map_err(migration_error)?;
-        let keys = keys::open(&folder.join(MASTER_KEY_FILE), &pool, &path).await?;
-        Ok(Self { pool, keys: Arc::new(keys), _lock: Arc::new(lock) })
+        let lock = prepare(folder)?;
+        let database = folder.join("core.db");
+        let key = seal::key_in(&folder.join("master.key"), database.exists())?;
+        Self::open_locked(lock, &database, &key).await
     }
 
-    /// Every UE context and every session, as they were last committed.
-    pub async fn load(&self) -> Result<(Vec<UeRecord>, Vec<SessionRecord>), LoadError> {
-        let rows = sqlx::query("SELECT supi, record FROM ue").fetch_all(&self.pool).await?;
-        let supi = |row: &sqlx::sqlite::SqliteRow| -> Result<_, LoadError> {
-            row.try_get::<&str, _>(0)?.parse().map_err(LoadError::Damaged)
-        };
-        let ues = rows.iter().map(|row| Ok(UeRecord { supi: supi(row)?, record: row.try_get(1)? }));
-        let ues = ues.collect::<Result<Vec<_>, LoadError>>()?;
-        let rows = sqlx::query("SELECT supi, session, record FROM session").fetch_all(&self.pool).await?;
-        let sessions = rows.iter().map(|row| {
-            let session = coeur_model::PduSessionId::new(row.try_get(1)?).map_err(LoadError::Damaged)?;
-            Ok(SessionRecord { supi: supi(row)?, session, record: row.try_get(2)? })
-        });
-        let sessions = sessions.collect::<Result<Vec<_>, LoadError>>()?;
+    /// As [`Store::open`], with a master key from elsewhere.
+    pub async fn open_with_key(folder: &Path, key: &MasterKey) -> Result<Self, OpenError> {
+        let lock = prepare(folder)?;
+        Self::open_locked(lock, &folder.join("core.db"), key).await
+    }
+
+    async fn open_locked(lock: File, database: &Path, key: &MasterKey) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(database)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let failed = |source| OpenError::Database { path: database.to_owned(), source };
+        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        migrations::migrator().run(&writer).await.map_err(|error| failed(error.into()))?;
+        let sealer = Sealer::new(key);
+        sealer.check(&writer).await?;
+        let readers = pool(READERS_MAX).connect_with(options).await.map_err(failed)?;
+        let (closing, _) = watch::channel(false);
+        let inner = Inner { writer, readers, sealer, closing, workers: Mutex::default(), _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A queue of operations, with a task that commits them in groups. To be called inside a tokio runtime.
+    pub fn writer<T: Send + 'static>(&self) -> Writer<T> {
+        let (writer, worker) = writer::start(self.inner.writer.clone(), self.inner.sealer.clone(), &self.inner.closing);
+        self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+        writer
+    }
+
+    /// All UE contexts and sessions, in the order of their SUPI: what a core starts with.
+    pub async fn load(&self) -> Result<(Vec<UeRecord>, Vec<SessionRecord>), StoreError> {
+        let rows = sqlx::query("SELECT supi, record FROM ue ORDER BY supi").fetch_all(&self.inner.readers).await;
+        let ues = rows
+            .map_err(error::unavailable)?
+            .iter()
+            .map(|row| Ok(UeRecord { supi: supi(row.try_get(0)?)?, record: row.try_get(1)? }))
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(error::unavailable)?;
+        let rows = sqlx::query("SELECT supi, session_id, record FROM session ORDER BY supi, session_id")
+            .fetch_all(&self.inner.readers)
+            .await;
+        let sessions = rows
+            .map_err(error::unavailable)?
+            .iter()
+            .map(|row| {
+                let session = PduSessionId::new(row.try_get(1)?).map_err(|error| sqlx::Error::Decode(error.into()))?;
+                Ok(SessionRecord { supi: supi(row.try_get(0)?)?, session, record: row.try_get(2)? })
+            })
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(error::unavailable)?;
         Ok((ues, sessions))
     }
 
-    /// The end of the network functions: starts the task that commits for them. `T` tells whose operation it is.
-    pub fn writer<T: Send + 'static>(&self) -> Writer<T> {
-        Writer::start(self.pool.clone(), Arc::clone(&self.keys))
+    /// Forgets all UE contexts and sessions; subscribers and their sequence numbers stay.
+    pub async fn wipe_contexts(&self) -> Result<(), StoreError> {
+        // Two statements, either of which can be repeated: no transaction is needed.
+        for query in ["DELETE FROM ue", "DELETE FROM session"] {
+            sqlx::query(query).execute(&self.inner.writer).await.map_err(error::unavailable)?;
+        }
+        Ok(())
     }
 
-    /// Waits for what is being written, and closes the file.
+    /// Commits what is queued, and closes. The store is of no use afterwards, nor are its clones.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.inner.closing.send_replace(true);
+        let workers = std::mem::take(&mut *self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        for worker in workers {
+            if let Err(error) = worker.await {
+                tracing::error!(%error, "the store's writer ended before it was told to");
+            }
+        }
+        self.inner.readers.close().await;
+        self.inner.writer.close().await;
     }
 }
 
-/// Why contexts could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    #[error("a row is damaged: {0}")]
-    Damaged(coeur_model::Invalid),
+/// Makes the folder, and locks the store in it for this process.
+fn prepare(folder: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Folder { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(folder.join("core.lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
 }
 
-async fn connect(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // A commit is on the disk before a phone is told. Commits come in groups, so it costs one fsync for many phones.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        // What was a key is overwritten, not merely unlinked.
-        .pragma("secure_delete", "ON");
-    SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await
-}
-
-/// Each migration once, in order; a published one is never changed (sqlx checks their sums).
-fn migrator() -> Migrator {
-    let first = include_str!("../migrations/0001_first.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(1, "first".into(), MigrationType::Simple, first, false)])
+/// A SUPI as the database has it.
+fn supi(imsi: &str) -> Result<Supi, sqlx::Error> {
+    Supi::from_imsi(imsi).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use coeur_nf::store::{StoreOp, StoreReply};
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_room_again_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let mut writer = store.writer();
+        let put = |octets| StoreOp::PutUe { supi: supi("001010000000001").unwrap(), record: vec![1; octets] };
+        let mut replies = Vec::new();
+        sqlx::query("PRAGMA max_page_count = 40").fetch_all(&store.inner.writer).await.unwrap();
+        writer.submit(vec![(1, put(10)), (2, put(1_000_000))]);
+        writer.replies(&mut replies).await;
+        // One transaction: neither is there, and both are told so.
+        let full = |reply: &Result<StoreReply, StoreError>| matches!(reply, Err(StoreError::Unavailable(_)));
+        assert!(replies.len() == 2 && replies.iter().all(|(_, reply)| full(reply)), "{replies:?}");
+        assert_eq!(store.load().await.unwrap().0, []);
+        // Room again: the limit went with the connection that met it.
+        replies.clear();
+        writer.submit(vec![(3, put(1_000_000))]);
+        writer.replies(&mut replies).await;
+        assert_eq!(replies, [(3, Ok(StoreReply::Done))]);
+        assert_eq!(store.load().await.unwrap().0.len(), 1);
+    }
+}

@@ -1,12 +1,17 @@
-//! Administration of subscribers. Keys go in and never come out.
+//! Subscribers, as operators see them: everything but the keys.
 
-use crate::Store;
+use crate::seal::Sealer;
+use crate::{Store, SubscriberError, supi};
 use coeur_model::{Secret, SubscriptionProfile, Supi};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Connection, Row};
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A subscriber to be added.
+/// Rows of one INSERT of an import.
+const IMPORT_ROWS: usize = 64;
+
+/// A subscriber to add. No method gives the keys back.
 #[derive(Clone, Debug)]
 pub struct NewSubscriber {
     pub supi: Supi,
@@ -14,81 +19,61 @@ pub struct NewSubscriber {
     pub opc: Secret<16>,
     /// Authentication management field (TS 33.102, annex H).
     pub amf: [u8; 2],
-    /// The last SQN that was used, 48 bits.
+    /// Last SQN used, 48 bits.
     pub sqn: u64,
     pub profile: SubscriptionProfile,
 }
 
-/// A subscriber as administration sees it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscriber {
     pub supi: Supi,
     pub profile: SubscriptionProfile,
     pub created_unix_ms: u64,
+    /// When the profile was last written.
     pub updated_unix_ms: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SubscriberError {
-    #[error("no such subscriber")]
-    NotFound,
-    /// Unmasked: the caller has just named it.
-    #[error("{} is a subscriber already", .0.expose())]
-    Exists(Supi),
-    #[error("store unavailable: {0}")]
-    Unavailable(String),
-}
-
-impl From<sqlx::Error> for SubscriberError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
-
-/// The columns are those that `read` expects.
-const ONE: &str = "SELECT supi, profile, created_unix_ms, updated_unix_ms FROM subscription WHERE supi = ?";
-const PAGE: &str = "SELECT supi, profile, created_unix_ms, updated_unix_ms FROM subscription \
-                    WHERE supi > ? ORDER BY supi LIMIT ?";
-
 impl Store {
     pub async fn add_subscriber(&self, new: NewSubscriber) -> Result<Subscriber, SubscriberError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let subscriber = self.insert(&mut transaction, new).await?;
-        transaction.commit().await?;
-        Ok(subscriber)
-    }
-
-    /// Adds all, or none; a refusal says at which record, counted from 0, or none if it is nobody's.
-    pub async fn import_subscribers(&self, new: Vec<NewSubscriber>) -> Result<u64, (Option<usize>, SubscriberError)> {
-        let nobodys = |error: sqlx::Error| (None, error.into());
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(nobodys)?;
-        let count = new.len() as u64;
-        for (index, new) in new.into_iter().enumerate() {
-            self.insert(&mut transaction, new).await.map_err(|error| (Some(index), error))?;
+        let now = unix_ms();
+        let mut connection = self.inner.writer.acquire().await?;
+        let rows = [Sealed::new(&self.inner.sealer, &new)?];
+        match insert(&mut connection, "subscriber", &rows, now).await {
+            Ok(()) => {
+                let (created_unix_ms, updated_unix_ms) = (now as u64, now as u64);
+                Ok(Subscriber { supi: new.supi, profile: new.profile, created_unix_ms, updated_unix_ms })
+            }
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                Err(SubscriberError::Exists(new.supi.expose()))
+            }
+            Err(error) => Err(error.into()),
         }
-        transaction.commit().await.map_err(nobodys)?;
-        Ok(count)
     }
 
     pub async fn subscriber(&self, supi: &Supi) -> Result<Subscriber, SubscriberError> {
-        let row = sqlx::query(ONE).bind(supi.imsi()).fetch_optional(&self.pool).await?;
-        read(&row.ok_or(SubscriberError::NotFound)?)
+        let query = "SELECT supi, profile, created_unix_ms, updated_unix_ms FROM subscriber WHERE supi = ?1";
+        let row = sqlx::query(query).bind(supi.imsi()).fetch_optional(&self.inner.readers).await?;
+        Ok(subscriber_of(&row.ok_or(SubscriberError::NotFound)?)?)
     }
 
-    /// At most `limit` subscribers after `after`, in the order of their SUPI.
+    /// Up to `limit` subscribers in the order of their SUPI, from the first one after `after`.
     pub async fn list_subscribers(&self, after: Option<&Supi>, limit: u32) -> Result<Vec<Subscriber>, SubscriberError> {
-        let query = sqlx::query(PAGE).bind(after.map_or("", Supi::imsi)).bind(limit);
-        query.fetch_all(&self.pool).await?.iter().map(read).collect()
+        let query = "SELECT supi, profile, created_unix_ms, updated_unix_ms FROM subscriber \
+                     WHERE supi > ?1 ORDER BY supi LIMIT ?2";
+        let query = sqlx::query(query).bind(after.map_or("", Supi::imsi)).bind(i64::from(limit));
+        let rows = query.fetch_all(&self.inner.readers).await?;
+        Ok(rows.iter().map(subscriber_of).collect::<Result<_, _>>()?)
     }
 
     pub async fn count_subscribers(&self) -> Result<u64, SubscriberError> {
-        let row = sqlx::query("SELECT count(*) FROM subscription").fetch_one(&self.pool).await?;
-        Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+        let row = sqlx::query("SELECT count(*) FROM subscriber").fetch_one(&self.inner.readers).await?;
+        Ok(row.try_get::<i64, _>(0)? as u64)
     }
 
+    /// Removes a subscription. The UE context and sessions that there may be are their owners' to remove.
     pub async fn remove_subscriber(&self, supi: &Supi) -> Result<(), SubscriberError> {
-        let delete = sqlx::query("DELETE FROM authentication WHERE supi = ?").bind(supi.imsi());
-        match delete.execute(&self.pool).await?.rows_affected() {
+        let query = sqlx::query("DELETE FROM subscriber WHERE supi = ?1").bind(supi.imsi());
+        match query.execute(&self.inner.writer).await?.rows_affected() {
             0 => Err(SubscriberError::NotFound),
             _ => Ok(()),
         }
@@ -99,60 +84,122 @@ impl Store {
         supi: &Supi,
         profile: SubscriptionProfile,
     ) -> Result<Subscriber, SubscriberError> {
-        let update = sqlx::query("UPDATE subscription SET profile = ?, updated_unix_ms = ? WHERE supi = ?")
-            .bind(json(&profile))
-            .bind(unix_ms() as i64)
-            .bind(supi.imsi());
-        match update.execute(&self.pool).await?.rows_affected() {
-            0 => Err(SubscriberError::NotFound),
-            _ => self.subscriber(supi).await,
-        }
+        let query = "UPDATE subscriber SET profile = ?2, updated_unix_ms = ?3 WHERE supi = ?1 \
+                     RETURNING supi, profile, created_unix_ms, updated_unix_ms";
+        let query = sqlx::query(query).bind(supi.imsi()).bind(profile_text(&profile)?).bind(unix_ms());
+        let row = query.fetch_optional(&self.inner.writer).await?;
+        Ok(subscriber_of(&row.ok_or(SubscriberError::NotFound)?)?)
     }
 
-    async fn insert(
+    /// Adds all records or none; how many. An error bears the index of the record at fault, where one is.
+    ///
+    /// The records are sealed and collected in a table beside the database, so that others write in the meantime; only the
+    /// last step, which copies them, keeps others waiting.
+    pub async fn import_subscribers(
         &self,
-        transaction: &mut Transaction<'_, Sqlite>,
-        new: NewSubscriber,
-    ) -> Result<Subscriber, SubscriberError> {
-        let keys = self.keys.seal(&new.supi, &new.k, &new.opc);
-        let insert = sqlx::query("INSERT INTO authentication (supi, keys, amf, sqn) VALUES (?, ?, ?, ?)")
-            .bind(new.supi.imsi())
-            .bind(keys)
-            .bind(new.amf.to_vec())
-            .bind(new.sqn as i64);
-        insert.execute(&mut **transaction).await.map_err(|error| match error.as_database_error() {
-            Some(database) if database.is_unique_violation() => SubscriberError::Exists(new.supi.clone()),
-            _ => error.into(),
-        })?;
+        records: Vec<NewSubscriber>,
+    ) -> Result<u64, (Option<usize>, SubscriberError)> {
+        let mut seen = HashSet::with_capacity(records.len());
+        if let Some(index) = records.iter().position(|record| !seen.insert(&record.supi)) {
+            return Err((Some(index), SubscriberError::Exists(records[index].supi.expose())));
+        }
+        let fault = |error: sqlx::Error| (None, error.into());
+        // A connection of its own: its temporary table goes with it, also when this future is dropped half-way.
+        let pooled = self.inner.readers.acquire().await.map_err(fault)?;
+        let mut connection = pooled.detach();
+        let imported = self.import_with(&mut connection, &records).await;
+        // An import that is committed is committed, whatever closing says.
+        let _ = connection.close().await;
+        imported
+    }
+
+    async fn import_with(
+        &self,
+        connection: &mut SqliteConnection,
+        records: &[NewSubscriber],
+    ) -> Result<u64, (Option<usize>, SubscriberError)> {
+        let fault = |error: sqlx::Error| (None, SubscriberError::from(error));
+        let create = "CREATE TEMP TABLE import AS SELECT * FROM subscriber WHERE false";
+        sqlx::query(create).execute(&mut *connection).await.map_err(fault)?;
         let now = unix_ms();
-        let insert = sqlx::query(
-            "INSERT INTO subscription (supi, profile, created_unix_ms, updated_unix_ms) VALUES (?, ?, ?, ?)",
-        )
-        .bind(new.supi.imsi())
-        .bind(json(&new.profile))
-        .bind(now as i64)
-        .bind(now as i64);
-        insert.execute(&mut **transaction).await?;
-        Ok(Subscriber { supi: new.supi, profile: new.profile, created_unix_ms: now, updated_unix_ms: now })
+        let mut collecting = connection.begin().await.map_err(fault)?;
+        for chunk in records.chunks(IMPORT_ROWS) {
+            let rows: Result<Vec<Sealed>, _> = chunk.iter().map(|new| Sealed::new(&self.inner.sealer, new)).collect();
+            let rows = rows.map_err(|error| (None, error))?;
+            insert(&mut collecting, "temp.import", &rows, now).await.map_err(fault)?;
+        }
+        collecting.commit().await.map_err(fault)?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
+        let known = "SELECT import.supi FROM temp.import JOIN subscriber USING (supi) ORDER BY import.rowid LIMIT 1";
+        let known = sqlx::query(known).fetch_optional(&mut *transaction).await.map_err(fault)?;
+        if let Some(row) = known {
+            let imsi: String = row.try_get(0).map_err(fault)?;
+            let index = records.iter().position(|record| record.supi.imsi() == imsi);
+            return Err((index, SubscriberError::Exists(format!("imsi-{imsi}"))));
+        }
+        let copy = "INSERT INTO subscriber SELECT * FROM temp.import ORDER BY supi";
+        let copied = sqlx::query(copy).execute(&mut *transaction).await.map_err(fault)?.rows_affected();
+        transaction.commit().await.map_err(fault)?;
+        Ok(copied)
     }
 }
 
-fn read(row: &SqliteRow) -> Result<Subscriber, SubscriberError> {
-    let damaged = |what: &dyn std::fmt::Display| SubscriberError::Unavailable(format!("a row is damaged: {what}"));
-    let ms = |index| row.try_get::<i64, _>(index).map(|ms| u64::try_from(ms).unwrap_or(0));
+/// A row, with its keys sealed.
+struct Sealed {
+    imsi: String,
+    keys: Vec<u8>,
+    amf: i64,
+    sqn: i64,
+    profile: String,
+}
+
+impl Sealed {
+    fn new(sealer: &Sealer, new: &NewSubscriber) -> Result<Self, SubscriberError> {
+        let imsi = new.supi.imsi().to_owned();
+        let keys = sealer
+            .seal_keys(&imsi, &new.k, &new.opc)
+            .map_err(|error| SubscriberError::Unavailable(error.to_string()))?;
+        let amf = i64::from(u16::from_be_bytes(new.amf));
+        // 48 bits fit.
+        let sqn = (new.sqn & crate::sqn::SQN_MASK) as i64;
+        Ok(Self { imsi, keys, amf, sqn, profile: profile_text(&new.profile)? })
+    }
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+    rows: &[Sealed],
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    let values = vec!["(?, ?, ?, ?, ?, ?, ?)"; rows.len()].join(", ");
+    let statement = format!(
+        "INSERT INTO {table} (supi, sealed_keys, amf, sqn, profile, created_unix_ms, updated_unix_ms) VALUES {values}"
+    );
+    // The table is one of two names, and only the number of placeholders differs.
+    let mut query = sqlx::query(AssertSqlSafe(statement));
+    for row in rows {
+        query =
+            query.bind(&row.imsi).bind(&row.keys).bind(row.amf).bind(row.sqn).bind(&row.profile).bind(now).bind(now);
+    }
+    query.execute(connection).await.map(|_| ())
+}
+
+fn subscriber_of(row: &SqliteRow) -> Result<Subscriber, sqlx::Error> {
+    let profile = serde_json::from_str(row.try_get(1)?).map_err(|error| sqlx::Error::Decode(error.into()))?;
     Ok(Subscriber {
-        supi: row.try_get::<&str, _>(0)?.parse().map_err(|error| damaged(&error))?,
-        profile: serde_json::from_str(row.try_get(1)?).map_err(|error| damaged(&error))?,
-        created_unix_ms: ms(2)?,
-        updated_unix_ms: ms(3)?,
+        supi: supi(row.try_get(0)?)?,
+        profile,
+        created_unix_ms: row.try_get::<i64, _>(2)? as u64,
+        updated_unix_ms: row.try_get::<i64, _>(3)? as u64,
     })
 }
 
-fn json(profile: &SubscriptionProfile) -> String {
-    serde_json::to_string(profile).expect("a profile has no map with keys that are not text")
+fn profile_text(profile: &SubscriptionProfile) -> Result<String, SubscriberError> {
+    serde_json::to_string(profile).map_err(|error| SubscriberError::Unavailable(error.to_string()))
 }
 
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+fn unix_ms() -> i64 {
+    // A clock before 1970 is the operator's affair; the time stamp is for people to read.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -1,110 +1,113 @@
-//! Group commit: what the network functions want written, in as few transactions as the disk allows.
+//! Group commit: what is queued while one transaction is being committed becomes the next one.
 //!
-//! While one transaction is on its way to the disk, whatever comes queues, and is the next one. One phone alone waits for one
-//! commit; a thousand phones at once wait for two.
+//! The price of a commit is a write to disk that has to be waited for; the more operations share it, the less each pays.
+//! So there is no timer: an idle store commits a lone operation at once, a busy one commits thousands together.
 
-use crate::batch;
-use crate::keys::MasterKey;
+use crate::group::{self, Memory};
+use crate::seal::Sealer;
 use coeur_nf::store::{StoreError, StoreOp, StoreReply};
 use sqlx::SqlitePool;
-use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::collections::VecDeque;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
-/// Most operations that are queued or under way. One beyond is answered with [`StoreError::Unavailable`] at once.
-pub const OPERATIONS_MAX: usize = 65_536;
+/// Most operations of one transaction.
+pub const GROUP_OPERATIONS_MAX: usize = 4_096;
+/// Most operations that are queued or being committed; one more is refused as [`StoreError::Unavailable`].
+pub const OUTSTANDING_MAX: usize = 65_536;
+/// Most groups whose replies nobody has taken yet; then no further group is begun.
+const REPLIES_MAX: usize = 16;
 
-/// Most operations of one transaction: what is queued beyond waits for the next, so that the first are not kept waiting.
-const TRANSACTION_OPERATIONS_MAX: usize = 4_096;
+type Reply<T> = (T, Result<StoreReply, StoreError>);
 
-/// A reply, and whose it is.
-pub type Tagged<T> = (T, Result<StoreReply, StoreError>);
-
-/// Carries out operations in groups, in the order in which they are submitted. Dropping it ends its task once the queue is done.
-#[derive(Debug)]
+/// A queue into the store. Each operation has a tag that comes back with its reply.
+///
+/// Operations are carried out, and replies come, in the order in which they were submitted. Dropped, it commits what is
+/// queued, and the replies are lost.
 pub struct Writer<T> {
-    operations: mpsc::Sender<Vec<(T, StoreOp)>>,
-    replies: mpsc::Receiver<Vec<Tagged<T>>>,
-    refused: Vec<Tagged<T>>,
+    operations: mpsc::Sender<(T, StoreOp)>,
+    replies: mpsc::Receiver<Vec<Reply<T>>>,
+    refused: VecDeque<Reply<T>>,
     outstanding: usize,
 }
 
-impl<T: Send + 'static> Writer<T> {
-    pub(crate) fn start(pool: SqlitePool, keys: Arc<MasterKey>) -> Self {
-        // A queued group has at least one operation, so the queues never hold more groups than there are operations.
-        let (operations, submitted) = mpsc::channel(OPERATIONS_MAX);
-        let (done, replies) = mpsc::channel(OPERATIONS_MAX);
-        tokio::spawn(commit_groups(pool, keys, submitted, done));
-        Self { operations, replies, refused: Vec::new(), outstanding: 0 }
-    }
+pub(crate) fn start<T: Send + 'static>(
+    pool: SqlitePool,
+    sealer: Sealer,
+    closing: &watch::Sender<bool>,
+) -> (Writer<T>, JoinHandle<()>) {
+    let (operations, queue) = mpsc::channel(OUTSTANDING_MAX);
+    let (done, replies) = mpsc::channel(REPLIES_MAX);
+    let worker = tokio::spawn(work(pool, sealer, closing.subscribe(), queue, done));
+    (Writer { operations, replies, refused: VecDeque::new(), outstanding: 0 }, worker)
+}
 
-    /// Queues operations. Their replies come in the same order.
+impl<T> Writer<T> {
+    /// Queues operations. Never waits: what there is no room for gets its reply at once.
     pub fn submit(&mut self, operations: Vec<(T, StoreOp)>) {
-        if operations.is_empty() {
-            return;
-        }
-        let count = operations.len();
-        if self.outstanding + count > OPERATIONS_MAX {
-            return self.refuse(operations, "more operations are waiting than it may keep");
-        }
-        match self.operations.try_send(operations) {
-            Ok(()) => self.outstanding += count,
-            Err(error) => self.refuse(error.into_inner(), "it has stopped"),
+        for (tag, operation) in operations {
+            let room = self.outstanding < OUTSTANDING_MAX;
+            let refusal = match self.operations.try_send((tag, operation)) {
+                Ok(()) if room => {
+                    self.outstanding += 1;
+                    continue;
+                }
+                // Never so: the channel holds no more than are outstanding.
+                Ok(()) => continue,
+                Err(mpsc::error::TrySendError::Full((tag, _))) => (tag, "too many operations wait to be committed"),
+                Err(mpsc::error::TrySendError::Closed((tag, _))) => (tag, "the store is closed"),
+            };
+            self.refused.push_back((refusal.0, Err(StoreError::Unavailable(refusal.1.to_owned()))));
         }
     }
 
-    fn refuse(&mut self, operations: Vec<(T, StoreOp)>, why: &str) {
-        let refusal = |(tag, _)| (tag, Err(StoreError::Unavailable(why.to_owned())));
-        self.refused.extend(operations.into_iter().map(refusal));
-    }
-
-    /// Waits for replies, and appends all that have come. Safe to cancel. Without anything outstanding it waits for ever.
-    pub async fn replies(&mut self, into: &mut Vec<Tagged<T>>) {
+    /// Waits for replies and adds them to `replies`. Safe to cancel.
+    pub async fn replies(&mut self, replies: &mut Vec<Reply<T>>) {
         if !self.refused.is_empty() {
-            into.append(&mut self.refused);
+            replies.extend(self.refused.drain(..));
             return;
         }
         match self.replies.recv().await {
-            Some(mut group) => {
-                self.outstanding -= group.len();
-                into.append(&mut group);
+            Some(group) => {
+                self.outstanding = self.outstanding.saturating_sub(group.len());
+                replies.extend(group);
             }
+            // The store is closed: nothing that was submitted is without a reply, and nothing more will come.
             None => std::future::pending().await,
-        }
-        while let Ok(mut group) = self.replies.try_recv() {
-            self.outstanding -= group.len();
-            into.append(&mut group);
         }
     }
 
-    /// How many operations have no reply yet.
+    /// Operations that are queued or being committed.
     pub fn outstanding(&self) -> usize {
         self.outstanding
     }
 }
 
-/// The writer's task.
-async fn commit_groups<T: Send>(
+async fn work<T>(
     pool: SqlitePool,
-    keys: Arc<MasterKey>,
-    mut submitted: mpsc::Receiver<Vec<(T, StoreOp)>>,
-    done: mpsc::Sender<Vec<Tagged<T>>>,
+    sealer: Sealer,
+    mut closing: watch::Receiver<bool>,
+    mut queue: mpsc::Receiver<(T, StoreOp)>,
+    done: mpsc::Sender<Vec<Reply<T>>>,
 ) {
-    while let Some(mut group) = submitted.recv().await {
-        while group.len() < TRANSACTION_OPERATIONS_MAX {
-            let Ok(more) = submitted.try_recv() else { break };
-            group.extend(more);
-        }
-        let (tags, operations): (Vec<T>, Vec<StoreOp>) = group.into_iter().unzip();
-        let count = operations.len();
-        let replies = match batch::carry_out(&pool, &keys, operations).await {
-            Ok(replies) => replies,
-            Err(error) => {
-                tracing::error!(%error, operations = count, "a transaction failed: nothing of it was written");
-                vec![Err(StoreError::Unavailable(error.to_string())); count]
+    let mut memory = Memory::default();
+    let mut batch = Vec::new();
+    loop {
+        let closed = tokio::select! {
+            biased;
+            count = queue.recv_many(&mut batch, GROUP_OPERATIONS_MAX) => count == 0,
+            _ = closing.wait_for(|closing| *closing) => {
+                // What is queued already is still carried out; what comes now is refused.
+                queue.close();
+                continue;
             }
         };
-        if done.send(tags.into_iter().zip(replies).collect()).await.is_err() {
+        if closed {
             return;
         }
+        let (tags, operations): (Vec<T>, Vec<StoreOp>) = batch.drain(..).unzip();
+        let results = group::carry_out(&pool, &sealer, &mut memory, &operations).await;
+        // Nobody there to be told: it is committed all the same.
+        let _ = done.send(tags.into_iter().zip(results).collect()).await;
     }
 }
