@@ -238,6 +238,92 @@ pub(crate) fn encode(text: &str) -> String {
 mod tests {
     use super::*;
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// A client of a server that gives these answers, one a connection, and the requests that came.
+    async fn against(answers: &[(&str, &str)]) -> (Client, tokio::task::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let answers: Vec<_> = answers
+            .iter()
+            .map(|(status, body)| {
+                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+            })
+            .collect();
+        let server = tokio::spawn(async move {
+            let mut requests = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut octets = vec![0; 4096];
+                let length = stream.read(&mut octets).await.unwrap();
+                requests.push(String::from_utf8_lossy(&octets[..length]).into_owned());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            requests
+        });
+        (client(base), server)
+    }
+
+    fn client(base: String) -> Client {
+        let http = Http::builder(TokioExecutor::new()).build(HttpConnector::new());
+        Client { http, base, authorization: HeaderValue::from_static("Bearer t") }
+    }
+
+    #[tokio::test]
+    async fn a_list_is_asked_for_in_parts_until_it_ends_or_is_long_enough() {
+        let pages = [("200 OK", r#"{"items":[1,2],"next":"a/b"}"#), ("200 OK", r#"{"items":[3]}"#)];
+        let (client, server) = against(&pages).await;
+        let mut seen = Vec::new();
+        let part = |items: &[u8]| {
+            seen.extend_from_slice(items);
+            Ok(())
+        };
+        client.pages("/list?supi=x", Some(7), part).await.unwrap();
+        assert_eq!(seen, [1, 2, 3]);
+        let requests = server.await.unwrap();
+        assert!(requests[0].starts_with("GET /list?supi=x&limit=7 HTTP/1.1"), "{}", requests[0]);
+        assert!(requests[0].contains("authorization: Bearer t"), "{}", requests[0]);
+        assert!(requests[1].starts_with("GET /list?supi=x&limit=5&cursor=a%2Fb HTTP/1.1"), "{}", requests[1]);
+
+        let (client, server) = against(&pages[..1]).await;
+        client.pages("/list", Some(2), |_: &[u8]| Ok(())).await.unwrap();
+        assert_eq!(server.await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_only_core_needs_no_name_and_several_do() {
+        let core = |name: &str| format!(r#"{{"name":"{name}","plmn":"00101","state":"ready","processes":[]}}"#);
+        let one = format!(r#"{{"items":[{}]}}"#, core("plant"));
+        let (client, _server) = against(&[("200 OK", &one)]).await;
+        assert_eq!(client.core(None).await.unwrap(), "/operator/v1/cores/plant");
+        let two = format!(r#"{{"items":[{},{}]}}"#, core("mine"), core("plant"));
+        let (client, _server) = against(&[("200 OK", &two)]).await;
+        let failure = client.core(None).await.unwrap_err();
+        assert!(failure.message.contains("mine, plant") && failure.hint.unwrap().contains("--core"));
+        assert_eq!(client.core(Some("plant/..")).await.unwrap(), "/operator/v1/cores/plant%2F..");
+    }
+
+    #[tokio::test]
+    async fn refusals_nonsense_and_silence_are_told_apart() {
+        let problem = serde_json::to_string(&Problem::not_found("no such subscriber")).unwrap();
+        for (status, body, code, says) in [
+            ("404 Not Found", problem.as_str(), Code::NotFound, "no such subscriber"),
+            ("502 Bad Gateway", "<html>", Code::Failed, "HTTP status 502"),
+            ("200 OK", "{", Code::Failed, "not understood"),
+        ] {
+            let (client, _server) = against(&[(status, body)]).await;
+            let failure = client.get::<Vec<u8>>("/x").await.unwrap_err();
+            assert!(failure.code == code && failure.message.contains(says), "{failure:?}");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let failure = client(base).get::<Vec<u8>>("/x").await.unwrap_err();
+        assert_eq!(failure.code, Code::Unavailable);
+        assert!(failure.message.contains("onnection refused") && failure.hint.is_some(), "{failure:?}");
+    }
+
     #[test]
     fn a_url_is_checked_before_anything_is_sent_there() {
         assert_eq!(checked("http://127.0.0.1:8080/").unwrap(), "http://127.0.0.1:8080");

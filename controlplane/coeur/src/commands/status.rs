@@ -4,7 +4,7 @@ use crate::cli::Global;
 use crate::client::Client;
 use crate::failure::{Code, Failure};
 use crate::output::{self, name, or_dash, table};
-use coeur_api::types::{CoreState, CoreStatus, CoreSummary};
+use coeur_api::types::{CoreState, CoreStatus, CoreSummary, ProcessKind, UserPlaneState};
 use serde::Serialize;
 
 /// A core as the platform sees it and, if it answers, as it sees itself.
@@ -41,12 +41,21 @@ pub(super) async fn run(client: &Client, global: &Global) -> Result<(), Failure>
         true => output::json(&cores)?,
         false => cores.iter().try_for_each(show)?,
     }
-    let ready = |core: &&Core| core.summary.state == CoreState::Ready && core.status.as_ref().is_some_and(|s| s.ready);
-    let missing: Vec<_> = cores.iter().filter(|core| !ready(core)).map(|core| core.summary.name.as_str()).collect();
+    let missing: Vec<_> = cores.iter().filter_map(missing).collect();
     if missing.is_empty() {
         return Ok(());
     }
     Err(Failure::new(Code::Unavailable, format!("not ready: {}", missing.join(", "))))
+}
+
+/// What of a core is not ready. A user plane that somebody else runs is not what the platform answers for.
+fn missing(core: &Core) -> Option<String> {
+    let name = &core.summary.name;
+    let status = core.status.as_ref().filter(|status| status.ready && core.summary.state == CoreState::Ready);
+    let Some(status) = status else { return Some(name.clone()) };
+    let ours = core.summary.processes.iter().any(|process| process.kind == ProcessKind::UserPlane);
+    let associated = status.user_plane.state == UserPlaneState::Associated;
+    (ours && !associated).then(|| format!("user plane of {name}"))
 }
 
 fn show(core: &Core) -> Result<(), Failure> {
@@ -87,4 +96,39 @@ fn facts(status: &CoreStatus) -> Vec<[String; 2]> {
     ]
     .map(|(what, value)| [format!("  {what}"), value])
     .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn core(state: &str, processes: &[&str], user_plane: Option<&str>) -> Core {
+        let process = |kind: &&str| json!({"kind": kind, "state": "ready", "restarts": 0});
+        let processes: Vec<_> = processes.iter().map(process).collect();
+        let summary = json!({"name": "plant", "plmn": "00101", "state": state, "processes": processes});
+        let status = user_plane.map(|user_plane| {
+            json!({
+                "name": "plant", "version": "0", "plmn": "00101", "started": "1970-01-01T00:00:00.000Z", "uptime_ms": 0,
+                "ready": true, "gnbs": 0, "ues_registered": 0, "ues_connected": 0, "sessions": 0, "subscribers": 0,
+                "user_plane": {"node": "n", "state": user_plane, "since": "1970-01-01T00:00:00.000Z"},
+            })
+        });
+        let status = status.map(|status| serde_json::from_value(status).unwrap());
+        Core { summary: serde_json::from_value(summary).unwrap(), status }
+    }
+
+    #[test]
+    fn a_core_is_ready_when_its_processes_are_and_its_own_user_plane_is_associated() {
+        let both = ["core", "user-plane"];
+        for (core, expected) in [
+            (core("ready", &both, Some("associated")), None),
+            (core("ready", &both, Some("associating")), Some("user plane of plant")),
+            (core("ready", &["core"], Some("associating")), None),
+            (core("down", &both, Some("associated")), Some("plant")),
+            (core("ready", &both, None), Some("plant")),
+        ] {
+            assert_eq!(missing(&core).as_deref(), expected);
+        }
+    }
 }

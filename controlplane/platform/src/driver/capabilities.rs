@@ -62,13 +62,13 @@ pub(crate) fn of_core(user_space_sctp: bool, n2_port: u16) -> CapabilitySet {
     if n2_port < 1_024 { CapabilitySet::of(&[CAP_NET_BIND_SERVICE]) } else { CapabilitySet::default() }
 }
 
-/// A user plane loads and attaches programs (CAP_BPF, CAP_PERFMON for their pointer arithmetic, CAP_NET_ADMIN for XDP, TC and
-/// netlink) and sends what the slow path answers (CAP_NET_RAW).
+/// A user plane loads and attaches programs: CAP_BPF, CAP_PERFMON for their pointer arithmetic, CAP_NET_ADMIN for XDP, TC and
+/// netlink. It gives CAP_PERFMON up by itself when they are loaded.
 ///
 /// Linux 5.8 split CAP_BPF and CAP_PERFMON from CAP_SYS_ADMIN; before it, that is what is needed. Until 5.11 maps were charged to
 /// RLIMIT_MEMLOCK, which CAP_SYS_RESOURCE raises.
 pub(crate) fn of_user_plane(kernel: (u32, u32)) -> CapabilitySet {
-    let mut needed = CapabilitySet::of(&[CAP_NET_ADMIN, CAP_NET_RAW]);
+    let mut needed = CapabilitySet::of(&[CAP_NET_ADMIN]);
     needed.0 |= match kernel >= (5, 8) {
         true => CapabilitySet::of(&[CAP_BPF, CAP_PERFMON]).0,
         false => CapabilitySet::of(&[CAP_SYS_ADMIN]).0,
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_user_plane_is_root_on_old_kernels_only() {
-        assert_eq!(of_user_plane((6, 1)).names(), "CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, CAP_BPF");
+        assert_eq!(of_user_plane((6, 1)).names(), "CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF");
         assert!(!of_user_plane((5, 8)).has(CAP_SYS_ADMIN) && of_user_plane((5, 8)).has(CAP_SYS_RESOURCE));
         assert!(of_user_plane((5, 4)).has(CAP_SYS_ADMIN) && of_user_plane((0, 0)).has(CAP_SYS_ADMIN));
     }
