@@ -111,9 +111,9 @@ fn session_message(view: SessionView) -> v1::Session {
         snssai: view.snssai.to_string(),
         ipv4: view.ipv4.to_string(),
         state: state.into(),
-        established_unix_ms: 0,
+        established_unix_ms: unix_ms(view.since),
         session_ambr: Some(ambr_message(view.ambr)),
-        five_qi: 0,
+        five_qi: view.five_qi.0.into(),
     }
 }
 

@@ -177,6 +177,7 @@ impl Smf {
             arp: subscription.arp,
             ipv4,
             cp_seid,
+            since: env.unix_time,
             user_plane: UserPlane::Absent,
             downlink: Downlink::Drop,
             access: false,

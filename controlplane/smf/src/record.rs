@@ -8,6 +8,7 @@ use coeur_model::{Ambr, Arp, Dnn, FiveQi, Seid, Snssai};
 use coeur_nf::services::nsmf::SmContextId;
 use coeur_nf::store::SessionRecord;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// Raised with every change that an older reader would misread.
 const VERSION: u32 = 1;
@@ -24,6 +25,8 @@ struct Record {
     arp: Arp,
     ipv4: Ipv4Addr,
     cp_seid: Seid,
+    /// Milliseconds since the Unix epoch.
+    since_ms: u64,
     up_seid: u64,
     uplink: Tunnel,
     /// The user plane's recovery time stamp, seconds since 1900.
@@ -53,6 +56,7 @@ pub(crate) fn write(session: &Session) -> Option<Vec<u8>> {
         arp: session.arp,
         ipv4: session.ipv4,
         cp_seid: session.cp_seid,
+        since_ms: u64::try_from(session.since.as_millis()).unwrap_or(u64::MAX),
         up_seid,
         uplink,
         recovery,
@@ -65,7 +69,8 @@ pub(crate) fn read(stored: SessionRecord) -> Result<Session, RecordError> {
     if record.version != VERSION {
         return Err(RecordError::Version(record.version));
     }
-    let Record { context, snssai, dnn, ambr, five_qi, arp, ipv4, cp_seid, up_seid, uplink, recovery, .. } = record;
+    let Record { context, snssai, dnn, ambr, five_qi, arp, ipv4, cp_seid, since_ms, up_seid, uplink, recovery, .. } =
+        record;
     Ok(Session {
         id: context,
         supi: stored.supi,
@@ -77,6 +82,7 @@ pub(crate) fn read(stored: SessionRecord) -> Result<Session, RecordError> {
         arp,
         ipv4,
         cp_seid,
+        since: Duration::from_millis(since_ms),
         user_plane: UserPlane::There { up_seid, uplink, recovery, applied: None, asked: None },
         downlink: Downlink::AsIs,
         access: false,

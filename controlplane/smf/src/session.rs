@@ -14,7 +14,7 @@ use coeur_model::{Ambr, Arp, Dnn, FiveQi, PduSessionId, Qfi, Seid, Snssai, Supi,
 use coeur_nf::services::nsmf::SmContextId;
 use coeur_nf::{CommandId, ExchangeId};
 use std::net::Ipv4Addr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The flow of the default QoS rule, and the only one.
 pub(crate) fn default_qfi() -> Qfi {
@@ -63,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) arp: Arp,
     pub(crate) ipv4: Ipv4Addr,
     pub(crate) cp_seid: Seid,
+    /// When it was asked for, since the Unix epoch.
+    pub(crate) since: Duration,
     pub(crate) user_plane: UserPlane,
     /// What the downlink is to be.
     pub(crate) downlink: Downlink,

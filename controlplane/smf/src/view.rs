@@ -3,8 +3,9 @@
 use crate::Smf;
 use crate::n4::{Association, FEATURE_FTUP};
 use crate::session::{Downlink, State, Tunnel};
-use coeur_model::{Ambr, Dnn, PduSessionId, Snssai, Supi};
+use coeur_model::{Ambr, Dnn, FiveQi, PduSessionId, Snssai, Supi};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionView {
@@ -15,6 +16,9 @@ pub struct SessionView {
     pub ipv4: Ipv4Addr,
     pub state: SessionState,
     pub ambr: Ambr,
+    pub five_qi: FiveQi,
+    /// When it was asked for, since the Unix epoch.
+    pub since: Duration,
     /// The user plane's end of the tunnel; none while the user plane holds nothing of the session.
     pub upf: Option<Tunnel>,
     /// The gNB's end; none while packets for the phone are dropped.
@@ -54,6 +58,8 @@ impl Smf {
                 State::Releasing(_) => SessionState::Releasing,
             },
             ambr: session.ambr,
+            five_qi: session.five_qi,
+            since: session.since,
             upf: session.uplink(),
             gnb: match session.downlink {
                 Downlink::Forward(tunnel) => Some(tunnel),
