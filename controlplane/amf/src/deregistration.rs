@@ -205,12 +205,6 @@ impl Amf {
     ) {
         self.metrics.count(Family::Deregistrations, "network", how);
         self.deregister(cx, key, true);
-        if of.withdrawn
-            && let Some(ue) = self.ues.get_mut(key)
-        {
-            // Without keys nothing of it is kept when the connection is gone.
-            ue.rm = Rm::Deregistered;
-        }
         self.finish_command(cx, of, result);
         match self.ues.get(key).is_some_and(|ue| ue.connection.is_some()) {
             true => self.release_connection(cx, key, Cause::nas(CauseNas::deregister)),

@@ -139,7 +139,7 @@ impl Amf {
         let Some(Exchange { ue, asked }) = self.exchanges.remove(&id) else { return };
         match asked {
             Asked::AccessData => self.access_data_answered(cx, ue, id, answer),
-            Asked::RegisterAmf => self.amf_registered(cx, ue, id, answer),
+            Asked::RegisterAmf => self.amf_registered(cx, ue, id, answer.err()),
             _ => {}
         }
     }

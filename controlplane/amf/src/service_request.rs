@@ -5,12 +5,14 @@ use crate::nas::cause_name;
 use crate::ngap::ContextSetup;
 use crate::procedure::{Arrival, Procedure};
 use crate::session::Reactivation;
+use crate::ue::security::Security;
 use crate::ue::{GnbContext, Rm, UeKey};
 use crate::{Amf, Cx};
 use coeur_nf::StoreToken;
 use coeur_nf::event::Event;
 use oxirush_nas::nas_5gs::{
-    GmmCause, Nas5gsMessage, NasCount, NasFGmmCause, NasServiceAccept, NasServiceReject, NasServiceRequest, ServiceType,
+    GmmCause, Nas5gsMessage, NasCount, NasFGmmCause, NasServiceAccept, NasServiceReject, NasServiceRequest,
+    NasUplinkDataStatus, ServiceType,
 };
 use oxirush_ngap::ngap::{Cause, CauseNas};
 
@@ -55,7 +57,7 @@ impl Amf {
         if let Some(status) = &request.pdu_session_status {
             self.release_sessions(cx, key, |session| !status.is_active(session.get()));
         }
-        let wanted = request.uplink_data_status.as_ref().map(|status| status.sessions_with_data());
+        let wanted = request.uplink_data_status.as_ref().map(NasUplinkDataStatus::sessions_with_data);
         let reactivation = self.reactivate(cx, key, wanted.as_deref().unwrap_or_default());
         let service = ServiceRequest {
             kind,
@@ -71,7 +73,7 @@ impl Amf {
     /// The uplink COUNT is written, so that this request is no use to anybody after a restart. The answer waits for it only
     /// when no downlink COUNT is reserved any more.
     fn commit_service(&mut self, cx: &mut Cx<'_, '_>, key: UeKey, mut service: ServiceRequest) {
-        let spent = self.ues.get(key).and_then(|ue| ue.security.as_ref()).is_some_and(|of| of.reserve_is_low());
+        let spent = self.ues.get(key).and_then(|ue| ue.security.as_ref()).is_some_and(Security::reserve_is_low);
         let token = self.put_ue(cx, key);
         service.commit = token.filter(|_| spent);
         if let Some(ue) = self.ues.get_mut(key) {

@@ -104,8 +104,9 @@ impl Amf {
             ue.location = location;
         }
         self.start(cx, Timer::Unauthenticated(key), UNAUTHENTICATED_MAX);
-        if let Some(answer) = Nas5gsMessage::answer_to(octets, &read, Direction::Uplink) {
-            self.answer_faulty(cx, key, &answer);
+        let answer = Nas5gsMessage::answer_to(octets, &read, Direction::Uplink);
+        if let Some(answer) = answer.filter(|answer| matches!(answer, Nas5gsMessage::Gmm(..))) {
+            self.answer_faulty(cx, key, octets, &answer);
             return self.release_connection(cx, key, Cause::nas(CauseNas::unspecified));
         }
         let message = match read {

@@ -10,7 +10,8 @@ use crate::procedure::{Arrival, Procedure};
 use crate::ue::UeKey;
 use crate::{Amf, Cx};
 use oxirush_nas::nas_5gs::{
-    Direction, MobileIdentityType, Nas5gmmMessage, Nas5gsMessage, Nas5gsSecurityHeaderType, NasCount, NasError,
+    Direction, GmmCause, MobileIdentityType, Nas5gmmMessage, Nas5gsMessage, Nas5gsSecurityHeaderType, NasCount,
+    NasError,
 };
 
 const EPD_5GMM: u8 = 0x7E;
@@ -73,7 +74,7 @@ impl Amf {
                 let read = Ok(verified.message);
                 if let Some(answer) = Nas5gsMessage::answer_to(octets, &read, Direction::Uplink) {
                     // An unknown IE that must be comprehended (7.6.1).
-                    return self.answer_faulty(cx, key, &answer);
+                    return self.answer_faulty(cx, key, octets, &answer);
                 }
                 let Ok(message) = read else { return };
                 self.received(cx, key, message, octets, Some(count));
@@ -84,7 +85,7 @@ impl Amf {
             }
             Err(error @ NasError::AuthenticMessageRefused { .. }) => {
                 match Nas5gsMessage::answer_to_refused(octets, &error, Direction::Uplink) {
-                    Some(answer) => self.answer_faulty(cx, key, &answer),
+                    Some(answer) => self.answer_faulty(cx, key, octets, &answer),
                     None => self.discard("not a message (TS 24.501, 7.2)"),
                 }
             }
@@ -112,7 +113,7 @@ impl Amf {
 
     fn plain_read(&mut self, cx: &mut Cx<'_, '_>, key: UeKey, octets: &[u8], read: Result<Nas5gsMessage, NasError>) {
         if let Some(answer) = Nas5gsMessage::answer_to(octets, &read, Direction::Uplink) {
-            return self.answer_faulty(cx, key, &answer);
+            return self.answer_faulty(cx, key, octets, &answer);
         }
         match read {
             Ok(Nas5gsMessage::Gmm(header, message)) => {
@@ -161,9 +162,7 @@ impl Amf {
             Nas5gmmMessage::UlNasTransport(transport) => self.ul_nas_transport(cx, key, &transport),
             Nas5gmmMessage::FiveGmmStatus(status) => self.status_received(cx, key, &status),
             // No Configuration Update Command asks for an acknowledgement here, and nothing is notified (5.4.4.4, 5.6.3).
-            _ => {
-                self.send_status(cx, key, oxirush_nas::nas_5gs::GmmCause::MessageTypeNotCompatibleWithTheProtocolState)
-            }
+            _ => self.send_status(cx, key, GmmCause::MessageTypeNotCompatibleWithTheProtocolState),
         }
     }
 
@@ -215,6 +214,7 @@ impl Amf {
         match self.seal(key, message) {
             Some(octets) => {
                 self.downlink_nas(cx, key, octets);
+                self.top_up(cx, key);
                 true
             }
             None => false,

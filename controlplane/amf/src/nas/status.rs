@@ -3,7 +3,13 @@
 use crate::metrics::Family;
 use crate::ue::UeKey;
 use crate::{Amf, Cx};
-use oxirush_nas::nas_5gs::{GmmCause, Nas5gmmMessage, Nas5gsMessage, NasFGmmCause, NasFGmmStatus};
+use oxirush_nas::nas_5gs::{
+    GmmCause, Nas5gmmMessage, Nas5gsMessage, NasFGmmCause, NasFGmmStatus, NasRegistrationReject, NasServiceReject,
+};
+
+/// TS 24.501, 9.7
+const REGISTRATION_REQUEST: u8 = 0x41;
+const SERVICE_REQUEST: u8 = 0x4C;
 
 impl Amf {
     pub(crate) fn send_status(&mut self, cx: &mut Cx<'_, '_>, key: UeKey, cause: GmmCause) {
@@ -12,16 +18,30 @@ impl Amf {
         self.send_nas(cx, key, &status);
     }
 
-    /// Sends the answer that clause 7 gives to a faulty message. A registration that cannot be read has one of its own.
-    pub(crate) fn answer_faulty(&mut self, cx: &mut Cx<'_, '_>, key: UeKey, answer: &Nas5gsMessage) {
+    /// Answers a faulty message as clause 7 has it. A request that has a reject of its own gets that one
+    /// (5.5.1.2.8 b, 5.5.1.3.8 b, 5.6.1.8 c).
+    pub(crate) fn answer_faulty(&mut self, cx: &mut Cx<'_, '_>, key: UeKey, octets: &[u8], answer: &Nas5gsMessage) {
         let cause = match answer {
-            Nas5gsMessage::Gmm(_, Nas5gmmMessage::FiveGmmStatus(status)) => {
-                status.fgmm_cause.cause().map_or("other", cause_name)
-            }
-            _ => "5GSM",
+            Nas5gsMessage::Gmm(_, Nas5gmmMessage::FiveGmmStatus(status)) => status.fgmm_cause.cause_received(),
+            // For a 5GSM message, which comes inside UL NAS TRANSPORT or not at all (5.4.5.2).
+            _ => return self.discard("5GSM message by itself (TS 24.501, 5.4.5.2)"),
         };
-        self.metrics.one(Family::NasRefused, cause);
-        self.send_nas(cx, key, answer);
+        self.metrics.one(Family::NasRefused, cause_name(cause));
+        match message_type(octets) {
+            Some(REGISTRATION_REQUEST) => {
+                self.metrics.count(Family::Registrations, "unreadable", cause_name(cause));
+                let reject = NasRegistrationReject::new(NasFGmmCause::from_cause(cause));
+                self.send_nas(cx, key, &Nas5gsMessage::new_5gmm(reject));
+            }
+            Some(SERVICE_REQUEST) => {
+                self.metrics.count(Family::ServiceRequests, "unreadable", cause_name(cause));
+                let reject = NasServiceReject::new(NasFGmmCause::from_cause(cause));
+                self.send_nas(cx, key, &Nas5gsMessage::new_5gmm(reject));
+            }
+            _ => {
+                self.send_nas(cx, key, answer);
+            }
+        }
     }
 
     /// TS 24.501, 5.4.6.2: #22 and others mean nothing to the network's procedures, whose timers decide; it is counted.
@@ -31,6 +51,15 @@ impl Amf {
         let supi = self.supi_of(key);
         let cause = format!("{} by the phone (TS 24.501, 5.4.6.2)", cause_name(cause));
         cx.event(coeur_nf::event::Event::ProcedureFailed { procedure: "5GMM STATUS", supi, cause });
+    }
+}
+
+/// The type of a 5GMM message, also below a security header that does not cipher it (TS 24.501, 9.1.1).
+fn message_type(octets: &[u8]) -> Option<u8> {
+    match octets.get(1)? & 0x0F {
+        0 => octets.get(2).copied(),
+        1 | 3 => octets.get(9).copied(),
+        _ => None,
     }
 }
 

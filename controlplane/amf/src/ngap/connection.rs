@@ -99,6 +99,7 @@ impl Amf {
         gnb.unauthenticated += usize::from(connection.unauthenticated);
         self.ues.set_slot(connection.amf_id, Slot::Ue(key));
         self.timers.stop(&Timer::Implicit(key));
+        self.ues.kept.stop(&key);
         let unix_time = cx.env.unix_time;
         if let Some(ue) = self.ues.get_mut(key) {
             ue.connection = Some(connection);

@@ -115,7 +115,7 @@ impl Amf {
             Kind::Initiating_RANConfigurationUpdate => self.ran_configuration_update(cx, association, pdu),
             Kind::Initiating_NGReset => self.ng_reset(cx, association, pdu),
             Kind::Successful_NGReset => Ok(()),
-            _ => self.dispatch_ue_associated(cx, association, pdu, kind),
+            _ => self.dispatch_ue_associated(cx, association, pdu, &kind),
         }
     }
 
@@ -124,7 +124,7 @@ impl Amf {
         cx: &mut Cx<'_, '_>,
         association: AssociationId,
         pdu: &NGAPPDU<'_>,
-        kind: Kind,
+        kind: &Kind,
     ) -> Result<(), Error> {
         match kind {
             Kind::Successful_UEContextRelease => return self.ue_context_release_complete(cx, association, pdu),

@@ -14,7 +14,7 @@ impl Amf {
         cx: &mut Cx<'_, '_>,
         association: AssociationId,
         pdu: &NGAPPDU<'_>,
-        kind: Kind,
+        kind: &Kind,
     ) -> Result<(), Error> {
         match kind {
             Kind::Initiating_HandoverPreparation => self.refuse_handover(cx, association, pdu),
@@ -96,7 +96,7 @@ impl Amf {
         let cause = || Cause::radioNetwork(CauseRadioNetwork::ho_target_not_allowed);
         let transfer = encode_open_type(&PathSwitchRequestUnsuccessfulTransfer::new(cause(), None))?.to_vec();
         let items = sessions.0.iter().map(|session| {
-            PDUSessionResourceReleasedItemPSFail::new(session.pdu_session_id.clone(), transfer.clone().into(), None)
+            PDUSessionResourceReleasedItemPSFail::new(session.pdu_session_id, transfer.clone().into(), None)
         });
         let answer = build_ngap!(
             UnsuccessfulOutcome,

@@ -15,7 +15,7 @@ use oxirush_nas::nas_5gs::{
     GmmCause, Guti, Nas5gsMessage, NasConfigurationUpdateCommand, NasFGsMobileIdentity, NasFGsNetworkFeatureSupport,
     NasFGsRegistrationResult, NasFGsTrackingAreaIdentityList, NasGprsTimer2, NasNetworkName,
     NasPduSessionReactivationResult, NasPduSessionReactivationResultErrorCause, NasPduSessionStatus,
-    NasRegistrationAccept, NasT3512Value, RegistrationResult,
+    NasRegistrationAccept, NasT3512Value, NasUplinkDataStatus, RegistrationResult,
 };
 use oxirush_ngap::ngap::{Cause, CauseNas};
 
@@ -59,7 +59,7 @@ impl Amf {
             return self.reject_registration(cx, key, GmmCause::Congestion);
         }
         let wanted = registration.request.uplink_data_status.as_ref();
-        let wanted = wanted.map(|status| status.sessions_with_data()).unwrap_or_default();
+        let wanted = wanted.map(NasUplinkDataStatus::sessions_with_data).unwrap_or_default();
         let reactivation = self.reactivate(cx, key, &wanted);
         self.set_stage(key, Stage::Activating(reactivation));
         self.registration_reactivated(cx, key);
@@ -192,7 +192,6 @@ impl Amf {
         if registration.kind == Kind::Initial {
             self.send_network_name(cx, key);
         }
-        self.top_up(cx, key);
     }
 
     /// The registration ended in RM-REGISTERED.

@@ -189,7 +189,6 @@ impl Amf {
             // TS 24.501, 5.5.1.3.5
             return self.reject_registration(cx, key, GmmCause::ImplicitlyDeregistered);
         }
-        self.ues.kept.stop(&key);
         self.proceed_proven(cx, key);
     }
 

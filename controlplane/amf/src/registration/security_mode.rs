@@ -10,8 +10,9 @@ use crate::{Amf, Cx};
 use coeur_model::{Secret, Supi};
 use oxirush_nas::nas_5gs::{
     GmmCause, KeySetIdentifier, Nas5gmmMessage, Nas5gsMessage, Nas5gsSecurityHeaderType,
-    NasAdditional5gSecurityInformation, NasCount, NasImeisvRequest, NasKeySetIdentifier, NasRegistrationRequest,
-    NasSecurityAlgorithms, NasSecurityModeCommand, NasSecurityModeComplete, NasSecurityModeReject,
+    NasAdditional5gSecurityInformation, NasCount, NasFGsMobileIdentity, NasImeisvRequest, NasKeySetIdentifier,
+    NasRegistrationRequest, NasSecurityAlgorithms, NasSecurityModeCommand, NasSecurityModeComplete,
+    NasSecurityModeReject,
 };
 
 const NEW_CONTEXT: Nas5gsSecurityHeaderType =
@@ -105,7 +106,7 @@ impl Amf {
         self.authenticated(key);
         let Some(ue) = self.ues.get_mut(key) else { return };
         ue.security = Some(mode.security);
-        ue.imeisv = complete.imeisv.as_ref().and_then(|identity| identity.as_imeisv()).map(|imeisv| imeisv.to_string());
+        ue.imeisv = complete.imeisv.as_ref().and_then(NasFGsMobileIdentity::as_imeisv).map(|imeisv| imeisv.to_string());
         if let Some(connection) = &mut ue.connection {
             connection.secure = true;
         }

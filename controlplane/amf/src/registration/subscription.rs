@@ -27,13 +27,13 @@ impl Amf {
             return;
         }
         match answer {
-            Ok(UdmResponse::AccessData(data)) => self.subscribed(cx, key, data),
+            Ok(UdmResponse::AccessData(data)) => self.subscribed(cx, key, &data),
             Ok(_) => self.reject_registration(cx, key, GmmCause::Congestion),
             Err(problem) => self.reject_registration(cx, key, cause(problem)),
         }
     }
 
-    fn subscribed(&mut self, cx: &mut Cx<'_, '_>, key: UeKey, data: AccessData) {
+    fn subscribed(&mut self, cx: &mut Cx<'_, '_>, key: UeKey, data: &AccessData) {
         let Some(registration) = self.registration(key) else { return };
         let requested = nssai::requested(&registration.request);
         let offered = self.offered_slices(key);
@@ -76,14 +76,14 @@ impl Amf {
         cx: &mut Cx<'_, '_>,
         key: UeKey,
         id: ExchangeId,
-        answer: Result<UdmResponse, UdmProblem>,
+        problem: Option<UdmProblem>,
     ) {
         if !self.registration(key).is_some_and(|registration| registration.awaits(id)) {
             return;
         }
-        match answer {
-            Ok(_) => self.commit_registration(cx, key),
-            Err(problem) => self.reject_registration(cx, key, cause(problem)),
+        match problem {
+            None => self.commit_registration(cx, key),
+            Some(problem) => self.reject_registration(cx, key, cause(problem)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::limits::HELD_TRANSFER_MAX;
 use crate::metrics::Family;
 use crate::ngap::ResourceRequest;
-use crate::ue::{GnbContext, UeKey};
+use crate::ue::{GnbContext, Ue, UeKey};
 use crate::{Amf, Cx};
 use coeur_model::PduSessionId;
 use coeur_nf::services::namf::{AmfProblem, AmfResponse, N2SmInfo};
@@ -66,7 +66,7 @@ impl Amf {
             None => None,
         };
         let Some(session) = self.ues.get(key).and_then(|ue| ue.sessions.get(&id)) else { return };
-        let (snssai, context) = (session.snssai, self.ues.get(key).map_or(GnbContext::None, |ue| ue.gnb_context()));
+        let (snssai, context) = (session.snssai, self.ues.get(key).map_or(GnbContext::None, Ue::gnb_context));
         match (n2_sm, context) {
             (Some(N2SmInfo::SetupRequest(transfer)), GnbContext::SetUp) => {
                 self.set_up_resources(cx, key, &[ResourceRequest { id, snssai, transfer, nas }], None);
@@ -129,7 +129,7 @@ impl Amf {
             // It was the gNB's answer that the SMF refused; the phone has asked for nothing.
             (None, None) => return,
         };
-        if self.ues.get(key).is_some_and(crate::ue::Ue::is_secure) {
+        if self.ues.get(key).is_some_and(Ue::is_secure) {
             self.send_nas(cx, key, &message);
         }
     }
@@ -149,7 +149,7 @@ pub(crate) fn dl_nas_transport(session: PduSessionId, n1_sm: Vec<u8>, cause: Opt
 }
 
 /// Until the gNB has its context, and until the session is in the committed record.
-fn must_wait(ue: &crate::ue::Ue, transfer: &Transfer) -> bool {
+fn must_wait(ue: &Ue, transfer: &Transfer) -> bool {
     let setup = matches!(transfer.n2_sm, Some(N2SmInfo::SetupRequest(_)));
     ue.gnb_context() == GnbContext::Pending || (setup && ue.writing.is_some())
 }

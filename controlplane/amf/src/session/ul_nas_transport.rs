@@ -11,7 +11,9 @@ use crate::{Amf, Cx};
 use coeur_model::{Dnn, PduSessionId, Snssai};
 use coeur_nf::ExchangeId;
 use coeur_nf::services::nsmf::{SmContextUpdate, SmfProblem, SmfRefusal, SmfRequest, SmfResponse};
-use oxirush_nas::nas_5gs::{GmmCause, NasUlNasTransport, PayloadContainerKind, RequestTypeValue};
+use oxirush_nas::nas_5gs::{
+    GmmCause, NasRequestType, NasSNssai, NasUlNasTransport, PayloadContainerKind, RequestTypeValue,
+};
 
 /// A container that came, and what it is for.
 struct Payload<'a> {
@@ -36,7 +38,7 @@ impl Amf {
             return self.send_status(cx, key, GmmCause::InvalidMandatoryInformation);
         };
         let payload = Payload { session, n1_sm: transport.payload_container.value.as_slice() };
-        let request_type = transport.request_type.as_ref().map(|kind| kind.request_type());
+        let request_type = transport.request_type.as_ref().map(NasRequestType::request_type);
         match request_type {
             Some(Some(RequestTypeValue::InitialRequest)) => self.create_session(cx, key, &payload, transport),
             // 5.4.5.2.3: an existing session, a modification, or a message of a running procedure.
@@ -50,7 +52,7 @@ impl Amf {
 
     fn create_session(&mut self, cx: &mut Cx<'_, '_>, key: UeKey, payload: &Payload<'_>, from: &NasUlNasTransport) {
         let Some(ue) = self.ues.get(key) else { return };
-        let asked = from.s_nssai.as_ref().map(|slice| slice.parse());
+        let asked = from.s_nssai.as_ref().map(NasSNssai::parse);
         let snssai = match asked {
             // 5.4.5.2.3 b) 1) ii): the default one of those allowed.
             None => ue.allowed.first().copied(),

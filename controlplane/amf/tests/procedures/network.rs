@@ -72,6 +72,8 @@ pub(crate) struct Network {
     pub(crate) held: Vec<StoreToken>,
     pub(crate) store_fails: bool,
     pub(crate) subscribed: Vec<(Snssai, bool)>,
+    /// What gNBs sent, when a test wants to have it.
+    pub(crate) record: Option<Vec<Vec<u8>>>,
     identity: Option<Supi>,
     challenges: u8,
 }
@@ -114,6 +116,7 @@ impl Network {
             held: Vec::new(),
             store_fails: false,
             subscribed: vec![(Snssai::new(1, None), true), (Snssai::new(2, None), false)],
+            record: None,
             identity: None,
             challenges: 0,
         }
@@ -247,6 +250,9 @@ impl Network {
     }
 
     pub(crate) fn n2(&mut self, association: AssociationId, octets: Vec<u8>) {
+        if let Some(record) = &mut self.record {
+            record.push(octets.clone());
+        }
         self.input(AmfInput::N2(N2Event::Message { association, stream: 0, octets }));
     }
 
@@ -271,7 +277,7 @@ impl Network {
         phone.amf_id = None;
         phone.association = association;
         let plmn = plmn("001", "01").unwrap();
-        let cell = nr_cgi(plmn.clone(), 1, 24, 1).unwrap();
+        let cell = nr_cgi(plmn, 1, 24, 1).unwrap();
         let location = UserLocationInformationNR::new(cell, tai(plmn, [0, 0, 1]), None, None);
         let message = build_ngap!(
             InitiatingMessage,
@@ -288,7 +294,7 @@ impl Network {
 
     pub(crate) fn uplink(&mut self, phone: &Phone, nas: Vec<u8>) {
         let plmn = plmn("001", "01").unwrap();
-        let cell = nr_cgi(plmn.clone(), 1, 24, 1).unwrap();
+        let cell = nr_cgi(plmn, 1, 24, 1).unwrap();
         let location = UserLocationInformationNR::new(cell, tai(plmn, [0, 0, 1]), None, None);
         let message = build_ngap!(
             InitiatingMessage,
@@ -402,7 +408,7 @@ fn smf_success(request: &SmfRequest) -> SmfResponse {
 
 pub(crate) fn setup_request(gnb_id: u32, plmn_text: &str, tac: [u8; 3], slices: &[u8]) -> NGAP_PDU {
     let network = plmn(&plmn_text[..3], &plmn_text[3..]).unwrap();
-    let gnb = GlobalRANNodeID::globalGNB_ID(global_gnb_id(network.clone(), gnb_id, 24).unwrap());
+    let gnb = GlobalRANNodeID::globalGNB_ID(global_gnb_id(network, gnb_id, 24).unwrap());
     let slices = slices.iter().map(|sst| SliceSupportItem::new(s_nssai(*sst, None), None)).collect();
     let plmns = BroadcastPLMNList(vec![BroadcastPLMNItem::new(network, SliceSupportList(slices), None)]);
     let request = build_ngap!(
@@ -426,4 +432,15 @@ pub(crate) fn nas_of(pdu: &NGAP_PDU) -> Option<Vec<u8>> {
         return list.unwrap().0.remove(0).pdu_session_nas_pdu.map(|nas| nas.0.into_vec());
     }
     None
+}
+
+/// What a test wants to know of an AMF's timers.
+pub(crate) trait Quiet {
+    fn next_deadline_is_none(&self) -> bool;
+}
+
+impl Quiet for Amf {
+    fn next_deadline_is_none(&self) -> bool {
+        self.next_deadline().is_none()
+    }
 }
