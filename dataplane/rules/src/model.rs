@@ -192,8 +192,6 @@ pub enum Unsupported {
     Action,
     #[error("redirection, header enrichment, proxying or another treatment of forwarded packets")]
     ForwardingTreatment,
-    #[error("end markers")]
-    EndMarker,
     #[error("a guaranteed bit rate")]
     Gbr,
     #[error("a limit of packet rate")]

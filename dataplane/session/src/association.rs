@@ -93,8 +93,8 @@ impl UpFunction {
         response.ie(IeType::NodeId, &self.config.node_id.encode());
         response.ie(IeType::Cause, &[CauseValue::RequestAccepted as u8]);
         response.ie(IeType::RecoveryTimeStamp, &self.recovery_time_stamp());
-        // Exactly what works: F-TEIDs are chosen here (5.5), packets are measured (5.2.2.2).
-        let features = UPFunctionFeatures::FTUP | UPFunctionFeatures::MNOP;
+        // Exactly what works: F-TEIDs are chosen here (5.5), end markers are sent (5.2.3), packets are measured (5.2.2.2).
+        let features = UPFunctionFeatures::FTUP | UPFunctionFeatures::EMPU | UPFunctionFeatures::MNOP;
         response.ie(IeType::UpFunctionFeatures, features.octets());
         if retained {
             response.ie(IeType::PfcpasRspFlags, &[PSREI]);

@@ -1,9 +1,9 @@
 //! PFCP session establishment (TS 29.244 6.3.2, 7.5.2, 7.5.3).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use coeur_rules::{Change, Compiled, LocalTunnel, Pdr, Reason, RuleId, RuleSet, compile, plan};
+use coeur_rules::{Change, Compiled, LocalTunnel, Pdr, Reason, RemoteTunnel, RuleId, RuleSet, compile, plan};
 use rs_pfcp::ie::IeType;
 use rs_pfcp::ie::cause::CauseValue;
 use rs_pfcp::ie::f_teid::Fteid;
@@ -19,6 +19,17 @@ use crate::wire::reader::{Element, Elements};
 use crate::wire::rules::{TunnelWish, Wanted, decode, rank};
 use crate::wire::writer::Writer;
 
+/// The rules of a session after a message, and their records; nothing is written yet.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) rules: RuleSet,
+    pub(crate) compiled: Compiled,
+    /// PDR and TEID of each tunnel chosen for it.
+    pub(crate) chosen: Vec<(u16, u32)>,
+    /// Tunnels that FARs leave, and that end markers close.
+    pub(crate) closed: Vec<RemoteTunnel>,
+}
+
 impl UpFunction {
     pub(crate) fn establish(&mut self, now: Instant, request: &mut Request, body: &[u8]) -> Result<Progress, Refusal> {
         let elements = Elements::new(body);
@@ -26,51 +37,36 @@ impl UpFunction {
         let cp_fseid = elements.first(IeType::Fseid)?.ok_or(Refusal::missing(IeType::Fseid)).and_then(fseid)?;
         request.cp_seid = cp_fseid.seid.0;
         let association = self.association_of(&node_id(&elements)?)?;
-        let mut wanted = wanted_rules(&elements)?;
+        let wanted = wanted_rules(&elements)?;
         for kind in [IeType::CreatePdr, IeType::CreateFar] {
             elements.first(kind)?.ok_or(Refusal::missing(kind))?;
         }
         if self.seats.len() >= self.config.limits.sessions_max as usize {
             return Err(Refusal::new(CauseValue::NoResourcesAvailable));
         }
-        let mut chosen = Vec::new();
-        let result = self
-            .choose_tunnels(&mut wanted, &RuleSet::default(), &mut chosen)
-            .and_then(|()| self.build(wanted, &RuleSet::default(), None));
-        let (rules, compiled) = match result {
-            Ok(built) => built,
-            Err(refusal) => {
-                self.seats.release_teids(&chosen);
-                return Err(refusal);
-            }
-        };
-        let from = request.key.from;
-        self.seat(now, *request, association, &cp_fseid, from, rules, compiled, &chosen)
+        let draft = self.draft(wanted, &RuleSet::default(), None)?;
+        self.seat(now, *request, association, &cp_fseid, draft)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that a session is made of, in one place")]
     fn seat(
         &mut self,
         now: Instant,
         request: Request,
         association: u32,
         cp_fseid: &Fseid,
-        from: SocketAddr,
-        rules: RuleSet,
-        compiled: Compiled,
-        chosen: &[(u16, u32)],
+        draft: Draft,
     ) -> Result<Progress, Refusal> {
+        let Draft { rules, compiled, chosen, .. } = draft;
         let holdings = Holdings::of(&rules, &compiled);
         let writes = plan(&Compiled::default(), &compiled);
         let limits = rules.qers.iter().filter(|qer| qer.mbr.is_some()).count() as u64;
         let mut meter = Meter::default();
         let date = self.date(now);
         rules.urrs.iter().for_each(|urr| meter.start(urr.id, date));
-        let cp_address = cp_fseid.ipv4_address.map(IpAddr::V4).or(cp_fseid.ipv6_address.map(IpAddr::V6));
         let session = |up_seid| Session {
             up_seid,
             cp_seid: request.cp_seid,
-            cp_address: cp_address.unwrap_or(from.ip()),
+            cp_address: address(cp_fseid).unwrap_or(request.key.from.ip()),
             association,
             rules,
             compiled,
@@ -80,7 +76,7 @@ impl UpFunction {
         };
         // The limit was checked, and is the number of seats.
         let Some((seat, up_seid)) = self.seats.take(session) else {
-            self.seats.release_teids(chosen);
+            self.seats.release_teids(&chosen);
             return Err(Refusal::new(CauseValue::NoResourcesAvailable));
         };
         self.seats.hold(seat, &holdings);
@@ -89,7 +85,7 @@ impl UpFunction {
         response.ie(IeType::NodeId, &self.config.node_id.encode());
         response.ie(IeType::Cause, &[CauseValue::RequestAccepted as u8]);
         response.ie(IeType::Fseid, &self.up_fseid(up_seid));
-        self.created_pdrs(&mut response, chosen);
+        self.created_pdrs(&mut response, &chosen);
         self.begin(now, vec![], writes, Work::Establish { seat, request, response: response.finish() });
         Ok(Progress::Pending)
     }
@@ -101,13 +97,33 @@ impl UpFunction {
         }
     }
 
-    /// The rules after a message, and their records; nothing is changed yet.
-    pub(crate) fn build(
-        &self,
+    /// What a session becomes by a message. The tunnels in it are held; a refusal has given them back.
+    pub(crate) fn draft(
+        &mut self,
         mut wanted: Vec<Wanted>,
         old: &RuleSet,
         seat: Option<u32>,
-    ) -> Result<(RuleSet, Compiled), Refusal> {
+    ) -> Result<Draft, Refusal> {
+        let mut chosen = Vec::new();
+        let marked: Vec<u32> = wanted.iter().filter(|wanted| wanted.end_marker).filter_map(far_updated).collect();
+        let built = self.choose_tunnels(&mut wanted, old, &mut chosen).and_then(|()| self.build(wanted, old, seat));
+        match built {
+            Ok((rules, compiled)) => {
+                let outer_header = |rules: &RuleSet, far| {
+                    rules.far(far).and_then(|far| far.forwarding).and_then(|forwarding| forwarding.outer_header)
+                };
+                let left = |far: &u32| outer_header(old, *far).filter(|was| outer_header(&rules, *far) != Some(*was));
+                let closed = marked.iter().filter_map(left).collect();
+                Ok(Draft { rules, compiled, chosen, closed })
+            }
+            Err(refusal) => {
+                self.seats.release_teids(&chosen);
+                Err(refusal)
+            }
+        }
+    }
+
+    fn build(&self, mut wanted: Vec<Wanted>, old: &RuleSet, seat: Option<u32>) -> Result<(RuleSet, Compiled), Refusal> {
         wanted.sort_by_key(|wanted| rank(&wanted.change));
         let mut rules = old.clone();
         rules.change(wanted.into_iter().map(|wanted| wanted.change))?;
@@ -117,7 +133,7 @@ impl UpFunction {
     }
 
     /// Gives each rule the tunnel end point that it asks for. `chosen` gets the new ones, also when this fails.
-    pub(crate) fn choose_tunnels(
+    fn choose_tunnels(
         &mut self,
         wanted: &mut [Wanted],
         old: &RuleSet,
@@ -156,13 +172,7 @@ impl UpFunction {
     }
 
     /// A peer names a tunnel: one that it chose, or the one that we chose for this session before.
-    fn given_tunnel(
-        &self,
-        pdr: u16,
-        teid: u32,
-        address: std::net::Ipv4Addr,
-        old: &RuleSet,
-    ) -> Result<LocalTunnel, Refusal> {
+    fn given_tunnel(&self, pdr: u16, teid: u32, address: Ipv4Addr, old: &RuleSet) -> Result<LocalTunnel, Refusal> {
         if address != self.config.n3_address {
             return Err(RuleId::Pdr(pdr).error(Reason::ForeignTunnel).into());
         }
@@ -195,12 +205,23 @@ impl UpFunction {
     }
 }
 
+fn far_updated(wanted: &Wanted) -> Option<u32> {
+    match &wanted.change {
+        Change::UpdateFar(update) => Some(update.id),
+        _ => None,
+    }
+}
+
 fn pdi_of(change: &mut Change) -> Option<(u16, &mut coeur_rules::Pdi)> {
     match change {
         Change::CreatePdr(pdr) => Some((pdr.id, &mut pdr.pdi)),
         Change::UpdatePdr(update) => update.pdi.as_mut().map(|pdi| (update.id, pdi)),
         _ => None,
     }
+}
+
+pub(crate) fn address(fseid: &Fseid) -> Option<IpAddr> {
+    fseid.ipv4_address.map(IpAddr::V4).or(fseid.ipv6_address.map(IpAddr::V6))
 }
 
 pub(crate) fn fseid(element: Element<'_>) -> Result<Fseid, Refusal> {

@@ -22,12 +22,15 @@ pub enum Output {
         to: SocketAddr,
         octets: Vec<u8>,
     },
-    /// Read the counters of `measure`, then make the writes in their order, all or up to the first that fails.
+    /// Make the writes in their order, all or up to the first that fails, and read the counters of `measure`, as late as
+    /// they can still be read.
     Apply {
         transaction: u64,
         measure: Vec<Slot>,
         writes: Vec<MapWrite>,
     },
+    /// Send a GTP-U end marker (TS 29.281 7.3.2) through this tunnel: it carries nothing more.
+    EndMarker(RemoteTunnel),
     Event(Event),
 }
 

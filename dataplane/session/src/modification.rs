@@ -1,15 +1,14 @@
 //! PFCP session modification (TS 29.244 6.3.3, 7.5.4, 7.5.5).
 
-use std::net::IpAddr;
 use std::time::Instant;
 
-use coeur_rules::{Compiled, Reason, RuleId, RuleSet, plan};
+use coeur_rules::{Reason, RuleId, RuleSet, plan};
 use rs_pfcp::ie::IeType;
 use rs_pfcp::ie::cause::CauseValue;
 use rs_pfcp::ie::fseid::Fseid;
 
-use crate::establishment::{fseid, wanted_rules};
-use crate::event::{Slot, Usage};
+use crate::establishment::{Draft, address, fseid, wanted_rules};
+use crate::event::{Output, Slot, Usage};
 use crate::seats::{Holdings, State};
 use crate::transaction::Work;
 use crate::up_function::{Progress, Request, UpFunction};
@@ -23,11 +22,9 @@ use crate::wire::rules::urr_id;
 pub(crate) struct Modification {
     pub(crate) seat: u32,
     pub(crate) request: Request,
-    pub(crate) compiled: Compiled,
+    pub(crate) draft: Draft,
     pub(crate) gained: Holdings,
-    rules: RuleSet,
     lost: Holdings,
-    chosen: Vec<(u16, u32)>,
     cp_fseid: Option<Fseid>,
     /// URRs whose usage is asked for.
     queried: Vec<u32>,
@@ -52,47 +49,26 @@ impl UpFunction {
         let old = session.rules.clone();
         let elements = Elements::new(body);
         let cp_fseid = elements.first(IeType::Fseid)?.map(fseid).transpose()?;
-        let mut wanted = wanted_rules(&elements)?;
         let queried = queried_urrs(&elements, &old)?;
-        let mut chosen = Vec::new();
-        let built =
-            self.choose_tunnels(&mut wanted, &old, &mut chosen).and_then(|()| self.build(wanted, &old, Some(seat)));
-        let (rules, compiled) = match built {
-            Ok(built) => built,
-            Err(refusal) => {
-                self.seats.release_teids(&chosen);
-                return Err(refusal);
-            }
+        let draft = self.draft(wanted_rules(&elements)?, &old, Some(seat))?;
+        let Some(session) = self.seats.session_mut(seat) else {
+            return Err(Refusal::new(CauseValue::SessionContextNotFound));
         };
-        self.begin_modification(now, seat, *request, rules, compiled, chosen, cp_fseid, queried);
+        session.state = State::Busy;
+        let had = Holdings::of(&session.rules, &session.compiled);
+        let has = Holdings::of(&draft.rules, &draft.compiled);
+        let measure = session.meter.slots(&session.rules, &session.compiled);
+        let writes = plan(&session.compiled, &draft.compiled);
+        let (gained, lost) = (has.without(&had), had.without(&has));
+        self.seats.hold(seat, &gained);
+        let modification = Modification { seat, request: *request, draft, gained, lost, cp_fseid, queried };
+        self.begin(now, measure, writes, Work::Modify(Box::new(modification)));
         Ok(Progress::Pending)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one modification")]
-    fn begin_modification(
-        &mut self,
-        now: Instant,
-        seat: u32,
-        request: Request,
-        rules: RuleSet,
-        compiled: Compiled,
-        chosen: Vec<(u16, u32)>,
-        cp_fseid: Option<Fseid>,
-        queried: Vec<u32>,
-    ) {
-        let Some(session) = self.seats.session_mut(seat) else { return };
-        session.state = State::Busy;
-        let (had, has) = (Holdings::of(&session.rules, &session.compiled), Holdings::of(&rules, &compiled));
-        let (gained, lost) = (has.without(&had), had.without(&has));
-        let measure = session.meter.slots(&session.rules, &session.compiled);
-        let writes = plan(&session.compiled, &compiled);
-        self.seats.hold(seat, &gained);
-        let modification = Modification { seat, request, compiled, gained, rules, lost, chosen, cp_fseid, queried };
-        self.begin(now, measure, writes, Work::Modify(Box::new(modification)));
-    }
-
     pub(crate) fn modified(&mut self, now: Instant, modification: Modification, readings: &[(Slot, Usage)]) {
-        let Modification { seat, request, compiled, rules, lost, chosen, cp_fseid, queried, .. } = modification;
+        let Modification { seat, request, draft, lost, cp_fseid, queried, .. } = modification;
+        let Draft { rules, compiled, chosen, closed } = draft;
         self.count_rate_limits(seat, &rules);
         let date = self.date(now);
         let mut response = self.response(request);
@@ -116,10 +92,11 @@ impl UpFunction {
         // TS 29.244 table 7.5.4.1-1: another end point for what is sent from now on, this response still to the old one.
         if let Some(fseid) = cp_fseid {
             session.cp_seid = fseid.seid.0;
-            let address = fseid.ipv4_address.map(IpAddr::V4).or(fseid.ipv6_address.map(IpAddr::V6));
-            session.cp_address = address.unwrap_or(session.cp_address);
+            session.cp_address = address(&fseid).unwrap_or(session.cp_address);
         }
         self.seats.let_go(seat, &lost);
+        // TS 23.501 5.8.2.9: after the last packet of the old tunnel, which the tables have stopped.
+        self.outputs.extend(closed.into_iter().map(Output::EndMarker));
         self.accept(request, response.finish());
     }
 }

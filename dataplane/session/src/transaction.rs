@@ -127,7 +127,7 @@ impl UpFunction {
                 let back = self
                     .seats
                     .session(modification.seat)
-                    .map(|session| plan(&modification.compiled, &session.compiled));
+                    .map(|session| plan(&modification.draft.compiled, &session.compiled));
                 self.refuse(modification.request, &refusal);
                 let work = Work::RollBack { seat: modification.seat, gained: modification.gained, leave: false };
                 self.begin(now, vec![], back.unwrap_or_default(), work);

@@ -29,7 +29,7 @@ fn ts_29_244_6_2_6_an_association_announces_what_works_and_nothing_else() {
     // 1,700,000,000 s after 1970.
     assert_eq!(response.ie(IeType::RecoveryTimeStamp).unwrap().as_u32().unwrap(), 3_908_988_800);
     let features = UPFunctionFeatures::unmarshal(&response.ie(IeType::UpFunctionFeatures).unwrap().payload).unwrap();
-    let expected = UPFunctionFeatures::FTUP | UPFunctionFeatures::MNOP;
+    let expected = UPFunctionFeatures::FTUP | UPFunctionFeatures::EMPU | UPFunctionFeatures::MNOP;
     assert_eq!(features.octets(), expected.octets());
     for missing in [IeType::NodeId, IeType::RecoveryTimeStamp] {
         let ies: Vec<_> = [node_id(), recovery(1)].into_iter().filter(|ie| ie.ie_type != missing).collect();

@@ -61,6 +61,25 @@ fn ts_29_244_6_3_3_a_modification_activates_the_downlink_and_another_idles_it() 
 }
 
 #[test]
+fn ts_23_501_5_8_2_9_a_tunnel_that_is_left_is_closed_by_an_end_marker() {
+    let mut rig = Rig::associated();
+    let seid = rig.establish(&session(UE)).up_seid();
+    let to = |teid, flags: u8| {
+        let parameters = vec![to_gnb(teid), Ie::new(IeType::PfcpsmReqFlags, vec![flags])];
+        let forwarding = group(IeType::UpdateForwardingParameters, parameters);
+        group(IeType::UpdateFar, vec![number(IeType::FarId, 2), forwarding])
+    };
+    rig.ask(MsgType::SessionModificationRequest, Some(seid), &[activate(2, 0x77)]);
+    rig.ask(MsgType::SessionModificationRequest, Some(seid), &[to(0x78, 0)]);
+    assert_eq!(rig.end_markers, [], "not asked for");
+    rig.ask(MsgType::SessionModificationRequest, Some(seid), &[to(0x79, 0x02)]);
+    assert_eq!(rig.end_markers, [RemoteTunnel { address: GNB, teid: 0x78 }]);
+    rig.ask(MsgType::SessionModificationRequest, Some(seid), &[to(0x79, 0x02)]);
+    assert_eq!(rig.end_markers.len(), 1, "the tunnel is not left");
+    assert_eq!(rig.downlink[&DownlinkSlot::Index(2)].gnb_teid, Be32::new(0x79));
+}
+
+#[test]
 fn ts_29_244_6_3_4_a_deleted_session_leaves_nothing() {
     let mut rig = Rig::associated();
     let response = rig.establish(&session(UE));

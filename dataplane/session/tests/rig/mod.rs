@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use coeur_ebpf_abi::{DownlinkRecord, UplinkRecord};
-use coeur_rules::{DownlinkSlot, MapWrite, Pools, UplinkSlot};
+use coeur_rules::{DownlinkSlot, MapWrite, Pools, RemoteTunnel, UplinkSlot};
 use coeur_session::{ApplyFailure, Config, Event, Input, Limits, Output, Slot, Timers, UpFunction, Usage};
 use rs_pfcp::ie::Ie;
 use rs_pfcp::message::MsgType;
@@ -20,6 +20,7 @@ pub(crate) struct Rig {
     pub(crate) downlink: BTreeMap<DownlinkSlot, DownlinkRecord>,
     pub(crate) usage: HashMap<Slot, Usage>,
     pub(crate) events: Vec<Event>,
+    pub(crate) end_markers: Vec<RemoteTunnel>,
     /// How many writes succeed before one fails.
     pub(crate) writes_left: Option<usize>,
     /// After how many writes a single one fails.
@@ -57,6 +58,7 @@ impl Rig {
             downlink: BTreeMap::new(),
             usage: HashMap::new(),
             events: Vec::new(),
+            end_markers: Vec::new(),
             writes_left: None,
             fails_after: None,
             writes_made: 0,
@@ -113,6 +115,7 @@ impl Rig {
             match output {
                 Output::Send { to, octets } => sent.push((to, octets)),
                 Output::Event(event) => self.events.push(event),
+                Output::EndMarker(tunnel) => self.end_markers.push(tunnel),
                 Output::Apply { transaction, measure, writes } => {
                     let usage = measure.iter().map(|slot| self.usage.get(slot).copied().unwrap_or_default()).collect();
                     let result = writes.into_iter().try_for_each(|write| self.write(write)).map(|()| usage);

@@ -5,7 +5,7 @@ use rs_pfcp::ie::IeType;
 use rs_pfcp::ie::cause::CauseValue;
 use rs_pfcp::ie::outer_header_creation::OuterHeaderCreation;
 
-use super::{id, is_host, keep_first, unsupported};
+use super::{Wanted, id, is_host, keep_first, unsupported};
 use crate::wire::Refusal;
 use crate::wire::reader::{Element, Elements};
 
@@ -19,6 +19,7 @@ struct Parts {
 struct ForwardingParts {
     destination_interface: Option<Interface>,
     outer_header: Option<RemoteTunnel>,
+    end_marker: bool,
 }
 
 pub(super) fn create(group: &Elements<'_>) -> Result<Change, Refusal> {
@@ -26,7 +27,7 @@ pub(super) fn create(group: &Elements<'_>) -> Result<Change, Refusal> {
     let parts = parts(id, group)?;
     let action = parts.action.ok_or(Refusal::missing(IeType::ApplyAction))?;
     let forwarding = match parts.forwarding {
-        Some(ForwardingParts { destination_interface, outer_header }) => Some(Forwarding {
+        Some(ForwardingParts { destination_interface, outer_header, .. }) => Some(Forwarding {
             destination_interface: destination_interface.ok_or(Refusal::missing(IeType::DestinationInterface))?,
             outer_header,
         }),
@@ -37,11 +38,12 @@ pub(super) fn create(group: &Elements<'_>) -> Result<Change, Refusal> {
     Ok(Change::CreateFar(Far { id, action, forwarding }))
 }
 
-pub(super) fn update(group: &Elements<'_>) -> Result<Change, Refusal> {
+pub(super) fn update(group: &Elements<'_>) -> Result<Wanted, Refusal> {
     let id = id(group, IeType::FarId)?;
     let Parts { action, forwarding } = parts(id, group)?;
-    let ForwardingParts { destination_interface, outer_header } = forwarding.unwrap_or_default();
-    Ok(Change::UpdateFar(FarUpdate { id, action, destination_interface, outer_header }))
+    let ForwardingParts { destination_interface, outer_header, end_marker } = forwarding.unwrap_or_default();
+    let change = Change::UpdateFar(FarUpdate { id, action, destination_interface, outer_header });
+    Ok(Wanted { end_marker, ..change.into() })
 }
 
 fn parts(id: u32, group: &Elements<'_>) -> Result<Parts, Refusal> {
@@ -95,7 +97,7 @@ fn forwarding(id: u32, element: Element<'_>) -> Result<ForwardingParts, Refusal>
             IeType::DestinationInterface => keep_first(&mut parts.destination_interface, interface(id, element)?),
             IeType::OuterHeaderCreation => keep_first(&mut parts.outer_header, outer_header(id, element)?),
             // TS 29.244 8.2.32: SNDEM.
-            IeType::PfcpsmReqFlags if element.u8()? & 0x02 != 0 => return refuse(Unsupported::EndMarker),
+            IeType::PfcpsmReqFlags => parts.end_marker |= element.u8()? & 0x02 != 0,
             IeType::ForwardingPolicy => {
                 return Err(Refusal {
                     cause: CauseValue::InvalidForwardingPolicy,

@@ -23,11 +23,13 @@ pub(crate) use pdr::TunnelWish;
 pub(crate) struct Wanted {
     pub(crate) change: Change,
     pub(crate) tunnel: Option<TunnelWish>,
+    /// An end marker closes the tunnel that a FAR leaves (TS 29.244 8.2.32, SNDEM).
+    pub(crate) end_marker: bool,
 }
 
 impl From<Change> for Wanted {
     fn from(change: Change) -> Self {
-        Self { change, tunnel: None }
+        Self { change, tunnel: None, end_marker: false }
     }
 }
 
@@ -39,7 +41,7 @@ pub(crate) fn decode(element: Element<'_>) -> Option<Result<Wanted, Refusal>> {
         IeType::UpdatePdr => pdr::update(&group),
         IeType::RemovePdr => pdr_id(&group).map(|id| Change::RemovePdr(id).into()),
         IeType::CreateFar => far::create(&group).map(Wanted::from),
-        IeType::UpdateFar => far::update(&group).map(Wanted::from),
+        IeType::UpdateFar => far::update(&group),
         IeType::RemoveFar => id(&group, IeType::FarId).map(|id| Change::RemoveFar(id).into()),
         IeType::CreateQer => qer::create(&group).map(Wanted::from),
         IeType::UpdateQer => qer::update(&group).map(Wanted::from),

@@ -48,7 +48,7 @@ pub(super) fn create(group: &Elements<'_>) -> Result<Wanted, Refusal> {
         qers: parts.qers.unwrap_or_default(),
         urrs: parts.urrs.unwrap_or_default(),
     };
-    Ok(Wanted { change: Change::CreatePdr(pdr), tunnel })
+    Ok(Wanted { tunnel, ..Change::CreatePdr(pdr).into() })
 }
 
 pub(super) fn update(group: &Elements<'_>) -> Result<Wanted, Refusal> {
@@ -64,7 +64,7 @@ pub(super) fn update(group: &Elements<'_>) -> Result<Wanted, Refusal> {
         });
     }
     let update = PdrUpdate { id, precedence, pdi, outer_header_removal, far, qers, urrs };
-    Ok(Wanted { change: Change::UpdatePdr(update), tunnel })
+    Ok(Wanted { tunnel, ..Change::UpdatePdr(update).into() })
 }
 
 fn parts(id: u16, group: &Elements<'_>) -> Result<Parts, Refusal> {
