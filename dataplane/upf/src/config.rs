@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use coeur_ebpf_abi::TEID_SLOTS_MAX;
+use coeur_fastpath::PathChoice;
 use coeur_rules::{Pools, Prefix};
 use coeur_session::NodeId;
 use coeur_slowpath::io::Choice;
+use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
-use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,17 +57,6 @@ pub struct N3 {
 #[serde(deny_unknown_fields)]
 pub struct N6 {
     pub interface: String,
-}
-
-/// Which way into the fast path; `auto` asks the driver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PathChoice {
-    #[default]
-    Auto,
-    Xdp,
-    Tc,
-    Generic,
 }
 
 /// What is wrong, and where.

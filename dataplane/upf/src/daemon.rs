@@ -7,8 +7,10 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::Context;
 use coeur_rules::RemoteTunnel;
-use coeur_session::{ApplyFailure, Input, Limits, Output, Timers, UpFunction};
+use coeur_session::{ApplyFailure, Event, Input, Limits, Output, Timers, UpFunction};
+use coeur_slowpath::GTPU_PORT;
 use coeur_slowpath::answer::{Answerer, Outcome};
+use coeur_slowpath::gtpu;
 use coeur_slowpath::io::{Datagram, Port};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -41,6 +43,7 @@ pub struct Daemon<T> {
     started: SystemTime,
     send_failures: u64,
     counters_unreadable: u64,
+    end_markers: u64,
     log: EventLog,
 }
 
@@ -84,6 +87,7 @@ impl<T: Tables> Daemon<T> {
             started,
             send_failures: 0,
             counters_unreadable: 0,
+            end_markers: 0,
             log: EventLog::new(now),
         })
     }
@@ -163,7 +167,17 @@ impl<T: Tables> Daemon<T> {
                         tracing::debug!(%error, %to, "N4 socket");
                     }
                 }
-                Output::Event(event) => self.log.event(&event),
+                Output::Event(event) => {
+                    if matches!(event, Event::AssociationEstablished { .. }) {
+                        self.tables.forget_former_sessions();
+                    }
+                    self.log.event(&event);
+                }
+                Output::EndMarker(tunnel) => {
+                    let peer = SocketAddrV4::new(tunnel.address, GTPU_PORT);
+                    self.port.send(Datagram { peer, octets: gtpu::end_marker(tunnel.teid) });
+                    self.end_markers += 1;
+                }
                 Output::Apply { transaction, measure, writes } => {
                     let result = self.tables.apply(&measure, &writes).map_err(ApplyFailure);
                     waiting.extend(self.up.handle(Instant::now(), Input::Applied { transaction, result }));
@@ -205,6 +219,7 @@ impl<T: Tables> Daemon<T> {
             session_max: self.config.session_max,
             pfcp_send_failures: self.send_failures,
             answers: self.answers,
+            end_markers: self.end_markers,
             counters,
             counters_unreadable: self.counters_unreadable,
             paths: self.tables.paths(),

@@ -23,6 +23,7 @@ pub struct Snapshot {
     pub pfcp: Figures,
     pub pfcp_send_failures: u64,
     pub answers: [u64; Outcome::ALL.len()],
+    pub end_markers: u64,
     pub slowpath_overflows: u64,
     pub slowpath_failures: u64,
     pub counters: Counters,
@@ -43,6 +44,7 @@ impl Snapshot {
             pfcp: up.figures().clone(),
             pfcp_send_failures: 0,
             answers: [0; Outcome::ALL.len()],
+            end_markers: 0,
             slowpath_overflows: port.figures().overflows.load(Ordering::Relaxed),
             slowpath_failures: port.figures().failures.load(Ordering::Relaxed),
             counters: Counters::default(),
@@ -193,6 +195,11 @@ impl Snapshot {
                 .iter()
                 .zip(self.answers)
                 .map(|(outcome, count)| (vec![("outcome", outcome.name().to_owned())], count)),
+        );
+        families.counter(
+            "coeur_upf_slowpath_end_markers_total",
+            "End markers sent through tunnels that were left (TS 29.281 7.3.2).",
+            [(vec![], self.end_markers)],
         );
         families.counter(
             "coeur_upf_slowpath_overflows_total",

@@ -13,6 +13,7 @@ pub mod config;
 pub mod daemon;
 mod event_log;
 pub mod exposition;
+pub mod kernel;
 pub mod privileges;
 pub mod serve;
 pub mod tables;

@@ -13,6 +13,10 @@ pub trait Tables {
     /// can still be read.
     fn apply(&mut self, measure: &[Slot], writes: &[MapWrite]) -> Result<Vec<Usage>, String>;
 
+    /// Empties tables that were adopted from a former instance. Until the first association their sessions are still
+    /// somebody's, and their packets go on; then the control plane begins anew, and they are nobody's.
+    fn forget_former_sessions(&mut self);
+
     fn counters(&self) -> Result<Counters, String>;
 
     /// Which way packets take at each interface, and why.
