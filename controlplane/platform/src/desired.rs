@@ -17,10 +17,12 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ChildSpec {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
-    /// Its own folder, made before it starts, and its user's.
+    /// Where its configuration is: the platform's folder, so that no child can put a link in the way of what root writes.
     pub(crate) dir: PathBuf,
-    /// Its configuration: written, readable for its user only, before each start.
+    /// Its configuration: written before each start, readable for its user only.
     pub(crate) config: (PathBuf, String),
+    /// Folders of its own.
+    pub(crate) own_dirs: Vec<PathBuf>,
     /// What it may do when the platform may do it.
     pub(crate) capabilities: CapabilitySet,
     /// Who it is when the platform is root; none: what the platform is.
@@ -49,11 +51,10 @@ pub(crate) type Specs = BTreeMap<ChildId, ChildSpec>;
 pub(crate) fn specs(config: &Config, programs: &Programs, user: Option<User>) -> Result<Specs, toml::ser::Error> {
     let mut specs = Specs::new();
     for core in &config.cores {
-        let dir = config.core_dir(&core.name);
         let id = |kind| ChildId { core: core.name.clone(), kind };
-        specs.insert(id(ProcessKind::Core), core_spec(config, core, &programs.coeur, &dir, user)?);
+        specs.insert(id(ProcessKind::Core), core_spec(config, core, &programs.coeur, user)?);
         if let (Some(upf), Some(program)) = (&core.upf, &programs.coeur_upf) {
-            specs.insert(id(ProcessKind::UserPlane), user_plane_spec(core, upf, program, &dir)?);
+            specs.insert(id(ProcessKind::UserPlane), user_plane_spec(config, core, upf, program)?);
         }
     }
     Ok(specs)
@@ -67,18 +68,19 @@ fn core_spec(
     config: &Config,
     core: &CoreConfig,
     program: &Path,
-    dir: &Path,
     user: Option<User>,
 ) -> Result<ChildSpec, toml::ser::Error> {
-    let file = dir.join("core.toml");
+    let dir = config.core_dir(&core.name);
+    let (file, state) = (dir.join("core.toml"), dir.join("state"));
+    let socket = config.socket(&core.name);
     let arguments = [
         "core".into(),
         "--config".into(),
         file.clone().into(),
         "--state-dir".into(),
-        dir.join("state").into(),
+        state.clone().into(),
         "--socket".into(),
-        config.socket(&core.name).into(),
+        socket.clone().into(),
     ];
     let user_space = match core.n2.sctp {
         SctpChoice::Kernel => false,
@@ -88,8 +90,9 @@ fn core_spec(
     Ok(ChildSpec {
         program: program.to_owned(),
         arguments: arguments.to_vec(),
-        dir: dir.to_owned(),
         config: (file, toml::to_string(core)?),
+        own_dirs: socket.parent().map(Path::to_owned).into_iter().chain([state]).collect(),
+        dir,
         capabilities: capabilities::of_core(user_space, core.n2.port),
         user,
     })
@@ -109,11 +112,12 @@ struct UserPlaneFile<'a> {
 }
 
 fn user_plane_spec(
+    config: &Config,
     core: &CoreConfig,
     upf: &UpfConfig,
     program: &Path,
-    dir: &Path,
 ) -> Result<ChildSpec, toml::ser::Error> {
+    let dir = config.user_plane_dir(&core.name);
     let file = dir.join("upf.toml");
     let content = UserPlaneFile {
         name: &core.name,
@@ -128,8 +132,9 @@ fn user_plane_spec(
     Ok(ChildSpec {
         program: program.to_owned(),
         arguments: vec!["run".into(), "--config".into(), file.clone().into()],
-        dir: dir.to_owned(),
         config: (file, toml::to_string(&content)?),
+        own_dirs: Vec::new(),
+        dir,
         capabilities: capabilities::of_user_plane(capabilities::kernel_version()),
         user: None,
     })

@@ -184,11 +184,15 @@ fn prepare(config: &Config) -> Result<std::fs::File, UpError> {
         let path = path.to_owned();
         move |source| UpError::Io { path, source }
     };
-    // Cores that run as another user must be able to pass through, not to look.
+    // Cores that run as another user must be able to pass through, not to look. What is secret has a mode of its own.
+    // SAFETY: umask() takes a number and cannot fail.
+    unsafe { libc::umask(0o022) };
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o711);
-    let cores = config.data_dir.join("cores");
-    builder.create(&cores).map_err(io(&cores))?;
+    for folder in ["cores", "user-planes"] {
+        let folder = config.data_dir.join(folder);
+        builder.create(&folder).map_err(io(&folder))?;
+    }
     let path = config.data_dir.join("lock");
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(io(&path))?;
     // SAFETY: flock() takes numbers only, and the descriptor is open.

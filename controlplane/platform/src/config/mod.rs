@@ -123,14 +123,19 @@ impl Config {
         Ok(config)
     }
 
-    /// Where a core keeps everything of its own.
+    /// Where the configuration of a core is, and below it everything of its own.
     pub fn core_dir(&self, core: &str) -> PathBuf {
         self.data_dir.join("cores").join(core)
     }
 
     /// Where a core serves its northbound contract.
     pub fn socket(&self, core: &str) -> PathBuf {
-        self.core_dir(core).join("core.sock")
+        self.core_dir(core).join("run").join("core.sock")
+    }
+
+    /// Where the configuration of a core's user plane is.
+    pub fn user_plane_dir(&self, core: &str) -> PathBuf {
+        self.data_dir.join("user-planes").join(core)
     }
 
     /// The operator's token.
@@ -212,7 +217,7 @@ private = "c53c22208b61860b06c62e5406a7b330c2b577aa5558981510d128247d38bd1d"
         std::fs::write(&file, MINIMAL).unwrap();
         let config = Config::read(&file).unwrap();
         assert_eq!(config.data_dir, dir.path().join("state"));
-        assert_eq!(config.socket("plant"), dir.path().join("state/cores/plant/core.sock"));
+        assert_eq!(config.socket("plant"), dir.path().join("state/cores/plant/run/core.sock"));
         assert_eq!(Config::from_toml(&two_cores()).unwrap().cores.len(), 2);
     }
 
@@ -261,5 +266,14 @@ private = "c53c22208b61860b06c62e5406a7b330c2b577aa5558981510d128247d38bd1d"
         let fault = Config::from_toml("core = []").unwrap_err().to_string();
         assert_eq!(fault, "1:8: core: expected 1 to 256 [[core]], got 0");
         assert!(Config::from_toml("").unwrap_err().to_string().contains("missing field `core`"));
+    }
+
+    /// What docs/configuration.md shows is what is read.
+    #[test]
+    fn the_example_of_the_documentation_is_good() {
+        let page = include_str!("../../../../docs/configuration.md");
+        let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = Config::from_toml(example).unwrap();
+        assert!(config.cores[0].upf.is_some());
     }
 }

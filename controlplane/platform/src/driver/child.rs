@@ -5,7 +5,7 @@ use super::log::{LogSink, pump};
 use crate::desired::ChildSpec;
 use crate::plan::ChildId;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, lchown};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -73,28 +73,32 @@ pub(crate) fn start(
     Ok(Handle { pid, signals })
 }
 
-/// Folders and file of a child, its user's alone.
+/// Folders and file of a child. What the platform writes as root is never in a folder that the child may write to.
 fn prepare(spec: &ChildSpec) -> io::Result<()> {
     let at = |path: &Path| {
         let path = path.display().to_string();
         move |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"))
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&spec.dir).map_err(at(&spec.dir))?;
+    let folder =
+        |path: &Path, mode| std::fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(at(path));
+    folder(&spec.dir, 0o711)?;
     let (path, content) = &spec.config;
     // Written beside and renamed: whoever reads sees the old file or the new one.
     let beside = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)
-        .map_err(at(&beside))?;
-    file.write_all(content.as_bytes()).and_then(|()| std::fs::rename(&beside, path)).map_err(at(path))?;
-    match spec.user {
-        Some(user) => give(&spec.dir, user).map_err(at(&spec.dir)),
-        None => Ok(()),
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(at(&beside))?;
+    file.write_all(content.as_bytes()).map_err(at(&beside))?;
+    if let Some(user) = spec.user {
+        lchown(&beside, Some(user.uid), Some(user.gid)).map_err(at(&beside))?;
     }
+    std::fs::rename(&beside, path).map_err(at(path))?;
+    for own in &spec.own_dirs {
+        folder(own, 0o700)?;
+        if let Some(user) = spec.user {
+            give(own, user).map_err(at(own))?;
+        }
+    }
+    Ok(())
 }
 
 async fn attend(

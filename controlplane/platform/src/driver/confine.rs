@@ -3,6 +3,7 @@
 
 use super::capabilities::{self, CAP_SETPCAP, CapabilitySet};
 use std::io;
+use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::Path;
 
 /// Who a child is.
@@ -111,15 +112,16 @@ fn become_user(user: User) -> io::Result<()> {
     if results.iter().any(|result| *result != 0) { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Gives a folder and all in it to a user. Links are not followed.
-pub(crate) fn give(path: &Path, user: User) -> io::Result<()> {
-    std::os::unix::fs::lchown(path, Some(user.uid), Some(user.gid))?;
-    if path.symlink_metadata()?.is_dir() {
-        for entry in std::fs::read_dir(path)? {
-            give(&entry?.path(), user)?;
-        }
+/// Gives a folder, and the files in it, to a user, unless it is theirs already. No link is followed.
+pub(crate) fn give(folder: &Path, user: User) -> io::Result<()> {
+    if folder.symlink_metadata()?.uid() == user.uid {
+        return Ok(());
     }
-    Ok(())
+    for entry in std::fs::read_dir(folder)? {
+        lchown(entry?.path(), Some(user.uid), Some(user.gid))?;
+    }
+    // Last: from here on they may put links into it.
+    lchown(folder, Some(user.uid), Some(user.gid))
 }
 
 #[cfg(test)]

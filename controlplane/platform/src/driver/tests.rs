@@ -49,6 +49,7 @@ fn shell(dir: &std::path::Path, script: &str) -> ChildSpec {
         arguments: vec!["-c".into(), script.into()],
         dir: dir.to_owned(),
         config: (dir.join("core.toml"), "secret".into()),
+        own_dirs: vec![dir.join("state")],
         capabilities: CapabilitySet::default(),
         user: None,
     }
@@ -221,7 +222,8 @@ async fn the_configuration_is_its_users_alone_and_lines_carry_the_childs_name() 
     assert!(lines.contains(&"plant/core | out\n".into()) && lines.contains(&"plant/core | err\n".into()), "{lines:?}");
     let dir = fixture._dir.path().join("plant");
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().mode() & 0o777;
-    assert_eq!((mode(&dir), mode(&dir.join("core.toml"))), (0o700, 0o600));
+    let modes = [mode(&dir), mode(&dir.join("core.toml")), mode(&dir.join("state"))];
+    assert_eq!(modes, [0o711, 0o600, 0o700]);
     fixture.stop().await;
     fixture.ended().await;
 }
@@ -265,12 +267,22 @@ async fn a_child_has_the_privileges_it_needs_and_can_get_no_other() {
 
 /// Only root can become somebody else; elsewhere there is nothing to test.
 #[tokio::test]
-async fn a_core_may_be_another_user_and_keep_its_raw_socket() {
+async fn a_core_may_be_another_user_keep_its_raw_socket_and_own_its_folders_but_not_its_configurations() {
     // SAFETY: geteuid() takes nothing and cannot fail.
     if unsafe { libc::geteuid() } != 0 || !own().unwrap().effective.has(capabilities::CAP_SETPCAP) {
         return;
     }
-    let status = status_of(capabilities::of_core(true, 38412), Some(User { uid: 65_534, gid: 65_534 })).await;
+    let nobody = User { uid: 65_534, gid: 65_534 };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    std::fs::write(dir.path().join("state/db"), "").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", dir.path().join("state/link")).unwrap();
+    super::confine::give(&dir.path().join("state"), nobody).unwrap();
+    let owner = |path: &std::path::Path| std::os::unix::fs::MetadataExt::uid(&path.symlink_metadata().unwrap());
+    assert_eq!(["state", "state/db", "state/link"].map(|name| owner(&dir.path().join(name))), [65_534; 3]);
+    assert_eq!((owner("/etc/passwd".as_ref()), owner(dir.path())), (0, 0));
+
+    let status = status_of(capabilities::of_core(true, 38412), Some(nobody)).await;
     assert_eq!(status("Uid"), "65534\t65534\t65534\t65534");
     assert_eq!((status("Gid"), status("Groups")), ("65534\t65534\t65534\t65534".into(), String::new()));
     assert_eq!((status("CapEff"), status("CapBnd")), (hex(CapabilitySet(1 << 13)), hex(CapabilitySet(1 << 13))));
