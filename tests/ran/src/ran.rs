@@ -81,7 +81,8 @@ enum Step {
     ToUe(UeKey, Vec<u8>),
     Kgnb(UeKey, [u8; 32]),
     Released(UeKey),
-    Page(STmsi),
+    /// Heard in the cell of this gNB.
+    Page(GnbKey, STmsi),
     FromUe(UeKey, ue::Output),
 }
 
@@ -216,7 +217,7 @@ impl Ran {
                 }
                 Step::Kgnb(ue, key) => self.tell_ue(now, ue, ue::Input::Kgnb(key)),
                 Step::Released(ue) => self.tell_ue(now, ue, ue::Input::Released),
-                Step::Page(identity) => self.page(now, identity, out),
+                Step::Page(gnb, identity) => self.page(now, gnb, identity, out),
                 Step::FromUe(ue, output) => self.carry(now, ue, output, out),
             }
         }
@@ -262,7 +263,7 @@ impl Ran {
                 gnb::Output::Downlink { ue, nas } => self.steps.push_back(Step::ToUe(ue, nas)),
                 gnb::Output::Kgnb { ue, key } => self.steps.push_back(Step::Kgnb(ue, key)),
                 gnb::Output::Released { ue } => self.steps.push_back(Step::Released(ue)),
-                gnb::Output::Page { identity } => self.steps.push_back(Step::Page(identity)),
+                gnb::Output::Page { identity } => self.steps.push_back(Step::Page(gnb, identity)),
                 gnb::Output::TunnelUp(tunnel) => out.push(Output::TunnelUp { gnb, tunnel }),
                 gnb::Output::TunnelDown { ue, psi, teid } => out.push(Output::TunnelDown { gnb, ue, psi, teid }),
                 gnb::Output::Event(event) => out.push(Output::Gnb { gnb, event }),
@@ -293,13 +294,17 @@ impl Ran {
         }
     }
 
-    /// Every cell hears every page; only the UE it is for answers, if its 5G-S-TMSI is still that one.
-    fn page(&mut self, now: Instant, identity: STmsi, out: &mut Vec<Output>) {
+    /// A page is for the UE that has this 5G-S-TMSI still, and reaches it in the cell that it camps on.
+    fn page(&mut self, now: Instant, gnb: GnbKey, identity: STmsi, out: &mut Vec<Output>) {
         let ue = self.by_tmsi.get(&identity.to_u64()).copied();
         let ue = ue.filter(|ue| self.ue(*ue).and_then(Ue::guti).is_some_and(|guti| guti.s_tmsi() == identity));
         match ue {
-            Some(ue) => self.tell_ue(now, ue, ue::Input::Paged),
-            None => out.push(Output::Gnb { gnb: 0, event: gnb::Event::Violation(Violation::Paging) }),
+            Some(ue) if self.slots.get(ue as usize).is_some_and(|slot| slot.gnb == gnb) => {
+                self.tell_ue(now, ue, ue::Input::Paged);
+            }
+            // The AMF pages in all cells of the registration area.
+            Some(_) => {}
+            None => out.push(Output::Gnb { gnb, event: gnb::Event::Violation(Violation::Paging) }),
         }
     }
 

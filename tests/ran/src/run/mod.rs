@@ -7,8 +7,10 @@
 //!   stdin ─────┘     └──────────────────┘
 //! ```
 
+mod ask;
 mod command;
 mod engine;
+mod events;
 mod inject;
 mod n2;
 mod n3;

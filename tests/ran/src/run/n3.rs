@@ -210,7 +210,7 @@ impl N3 {
             return;
         };
         match packet.message_type {
-            gtpu::G_PDU => self.to_session(&packet, from, to_phone),
+            gtpu::G_PDU => self.deliver(&packet, from, to_phone),
             gtpu::ECHO_REQUEST => {
                 self.counters.echo_requests += 1;
                 gtpu::encode_echo(&mut self.buffer, gtpu::ECHO_RESPONSE, packet.sequence.unwrap_or_default());
@@ -223,7 +223,7 @@ impl N3 {
         }
     }
 
-    fn to_session(&mut self, packet: &Packet<'_>, from: SocketAddr, to_phone: &mut impl FnMut(UeKey, u8, &[u8])) {
+    fn deliver(&mut self, packet: &Packet<'_>, from: SocketAddr, to_phone: &mut impl FnMut(UeKey, u8, &[u8])) {
         let Some(&(ue, psi)) = self.by_teid.get(&packet.teid) else {
             self.counters.unknown_teid += 1;
             // TS 29.281 7.3.1

@@ -87,7 +87,7 @@ impl Report {
     }
 
     pub(super) fn flush(&mut self) {
-        if let Some(Err(error)) = self.sink.as_mut().map(|sink| sink.flush()) {
+        if let Some(Err(error)) = self.sink.as_mut().map(Write::flush) {
             tracing::warn!(%error, "JSON lines");
             self.sink = None;
         }
