@@ -111,8 +111,12 @@ impl Amf {
         if committed && let Some(security) = &mut ue.security {
             security.reserved(reservation);
         }
-        if ue.writing == Some(token) {
+        let newest = ue.writing == Some(token);
+        if newest {
             ue.writing = None;
+        }
+        if newest && !committed {
+            self.give_up_uncommitted(cx, key);
         }
         self.registration_committed(cx, key, token, committed);
         self.service_committed(cx, key, token, committed);

@@ -55,6 +55,15 @@ impl Amf {
         }
     }
 
+    /// The record that was to hold them is not written: new sessions end before the phone has heard of them, and it asks
+    /// again (T3580, TS 24.501, 6.4.1.6 a).
+    pub(crate) fn give_up_uncommitted(&mut self, cx: &mut Cx<'_, '_>, key: UeKey) {
+        let Some(ue) = self.ues.get(key) else { return };
+        let is_setup = |transfer: &&Transfer| matches!(transfer.n2_sm, Some(N2SmInfo::SetupRequest(_)));
+        let gone: Vec<PduSessionId> = ue.held.iter().filter(is_setup).map(|transfer| transfer.session).collect();
+        self.release_sessions(cx, key, |session| gone.contains(&session));
+    }
+
     fn carry_out(&mut self, cx: &mut Cx<'_, '_>, key: UeKey, transfer: Transfer) {
         let Transfer { session: id, n1_sm, n2_sm } = transfer;
         let nas = match n1_sm {

@@ -182,3 +182,41 @@ fn answers_that_nobody_awaits_change_nothing() {
     network.expect_nothing();
     assert!(network.amf.ue(&phone.supi()).unwrap().sessions.is_empty());
 }
+
+#[test]
+fn phones_without_proof_are_limited_by_gnb() {
+    let mut network = Network::with(|settings| settings.ue_max = 100_000);
+    network.connect_gnb(GNB, 1);
+    network.connect_gnb(OTHER_GNB, 2);
+    let request = Phone::new(1).initial_registration();
+    let mut phone = Phone::new(1);
+    for _ in 0..4_096 {
+        network.initial(&mut phone, request.clone());
+    }
+    network.sent.clear();
+    network.initial(&mut phone, request.clone());
+    let reject = gmm!(network.downlink(&mut phone), RegistrationReject);
+    assert_eq!(reject.fgmm_cause.cause(), Some(GmmCause::Congestion));
+    network.expect_release(&mut phone);
+    // Another gNB has its own share.
+    network.initial_at(OTHER_GNB, &mut phone, request);
+    gmm!(network.downlink(&mut phone), AuthenticationRequest);
+}
+
+#[test]
+fn the_figures_are_well_formed() {
+    use coeur_nf::NetworkFunction as _;
+    let (mut network, mut phone) = (Network::new(), Phone::new(1));
+    network.register(&mut phone);
+    let mut samples = Vec::new();
+    network.amf.samples(&mut samples);
+    let mut helps = std::collections::BTreeMap::new();
+    for sample in &samples {
+        assert!(sample.name.starts_with("coeur_amf_") && sample.help.ends_with('.'), "{}", sample.name);
+        assert_eq!(helps.entry(sample.name).or_insert(sample.help), &sample.help);
+        let digits = phone.imsi.as_str();
+        assert!(sample.labels.iter().all(|(name, value)| !name.is_empty() && !value.contains(digits)));
+    }
+    assert_eq!(network.counter("coeur_amf_registrations_total", &[("type", "initial"), ("result", "success")]), 1);
+    assert_eq!(network.counter("coeur_amf_registration_requests_total", &[("type", "initial")]), 1);
+}

@@ -228,7 +228,7 @@ impl Network {
         }
         match request {
             AusfRequest::Authenticate { .. } => {
-                self.challenges += 1;
+                self.challenges = self.challenges.wrapping_add(1);
                 let rand = [self.challenges; 16];
                 let hxres_star = *compute_hxres_star(&Rand::new(&rand), &XresStar::new(&RES_STAR)).as_octets();
                 Ok(AusfResponse::Challenge { context: AuthContextId(1), rand, autn: [0xA0; 16], hxres_star })

@@ -142,6 +142,23 @@ fn a_session_is_in_the_record_before_the_phone_has_it() {
 }
 
 #[test]
+fn a_session_that_cannot_be_recorded_ends_before_the_phone_has_it() {
+    let (mut network, mut phone) = registered();
+    network.hold_store = true;
+    let nas = phone.session_request(5, RequestTypeValue::InitialRequest);
+    network.uplink(&phone, nas);
+    let n2_sm = Some(N2SmInfo::SetupRequest(vec![0xAA]));
+    let transfer = AmfRequest::N1N2MessageTransfer { supi: phone.supi(), session: psi(), n1_sm: None, n2_sm };
+    assert_eq!(network.request(transfer), Ok(AmfResponse::TransferInitiated));
+    network.store_fails = true;
+    let token = network.held.remove(0);
+    network.commit(token);
+    network.expect_nothing();
+    assert_eq!(network.to_smf.last(), Some(&SmfRequest::ReleaseSmContext { context: CONTEXT }));
+    assert!(network.amf.ue(&phone.supi()).unwrap().sessions.is_empty());
+}
+
+#[test]
 fn a_transfer_waits_for_the_context_of_the_gnb() {
     let (mut network, mut phone) = (Network::new(), Phone::new(1));
     network.register_until_accept(&mut phone);
