@@ -95,6 +95,24 @@ impl Sessions {
         Some(Usage { packets: words[WORD_PACKETS], bytes: words[WORD_BYTES] })
     }
 
+    /// Names every next hop that a record leads to.
+    pub(crate) fn next_hops_in_use(&self, mark: &mut dyn FnMut(u32)) {
+        let next_hop = |word1: u64| (word1 >> 32) as u32;
+        for index in 0..self.downlink.slots() {
+            if let Some(words) = self.downlink.words(index) {
+                mark(next_hop(words[1].load(Ordering::Relaxed)));
+            }
+        }
+        for index in 0..self.uplink.slots() {
+            if let Some(words) = self.uplink.words(index) {
+                mark(next_hop(words[1].load(Ordering::Relaxed)));
+            }
+        }
+        for (_, words) in self.by_address.iter().flatten().chain(self.by_teid.iter().flatten()) {
+            mark(next_hop(words[1]));
+        }
+    }
+
     /// Empties every slot: for a daemon that adopts the tables and does not know their sessions.
     pub(crate) fn clear(&mut self) {
         for index in 0..self.uplink.slots() {
