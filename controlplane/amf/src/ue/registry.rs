@@ -164,7 +164,8 @@ impl Ues {
         loop {
             let id = AmfUeNgapId(u64::from(SHARD) << 32 | u64::from(self.next_amf_id));
             self.next_amf_id = self.next_amf_id.wrapping_add(1);
-            if !self.connections.contains_key(&id) {
+            // Never 0: a gNB in the field (UERANSIM 3.3) repeats it in a form that is not aligned PER.
+            if id.0 & 0xFFFF_FFFF != 0 && !self.connections.contains_key(&id) {
                 return id;
             }
         }
