@@ -33,11 +33,10 @@ async fn main() -> Result<()> {
                 next += 1;
             }
             writer.replies(&mut replies).await;
-            for (_, reply) in &replies {
-                reply.as_ref().context("an operation")?;
-            }
             waiting -= replies.len() as u64;
-            replies.clear();
+            for (_, reply) in replies.drain(..) {
+                reply.context("an operation")?;
+            }
         }
         let (cpu, wall) = (cpu_time() - cpu, start.elapsed());
         let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;

@@ -1,5 +1,7 @@
 //! The store as a core uses it: what is committed, in which order, and what survives.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use coeur_model::{PduSessionId, Secret, SubscriptionProfile, Supi};
 use coeur_nf::store::{AuthenticationSubscription, StoreError, StoreOp, StoreReply};
 use coeur_store::{MasterKey, NewSubscriber, OpenError, Store, SubscriberError, Writer};
