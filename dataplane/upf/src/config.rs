@@ -16,7 +16,8 @@ use serde::de::{Deserializer, Error as _};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Names this user plane on the machine: lower case letters, digits, `-`, `_` and `.`.
+    /// Names this user plane on the machine: lower case letters, digits, `-` and `_` (a folder on bpffs,
+    /// where the kernel allows no dots).
     #[serde(deserialize_with = "name")]
     pub name: String,
     /// Where PFCP is served; its address stands in F-SEIDs, so it is a particular one.
@@ -100,13 +101,11 @@ const NAME_MAX: usize = 64;
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
-    if (1..=NAME_MAX).contains(&name.len()) && name.chars().all(plain) && !name.starts_with('.') {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    if (1..=NAME_MAX).contains(&name.len()) && name.chars().all(plain) {
         return Ok(name);
     }
-    Err(D::Error::custom(format!(
-        "name {name:?}: expected 1 to {NAME_MAX} lower case letters, digits, '-', '_' or '.', not beginning with '.'"
-    )))
+    Err(D::Error::custom(format!("name {name:?}: expected 1 to {NAME_MAX} lower case letters, digits, '-' or '_'")))
 }
 
 fn particular<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
