@@ -4,9 +4,12 @@ use coeur_model::{AmfUeNgapId, GnbId, RanUeNgapId, Snssai, Tai};
 use coeur_nf::AssociationId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub(crate) struct Gnb {
     pub(crate) peer: SocketAddr,
+    /// When its association came up, since the Unix epoch.
+    pub(crate) since: Duration,
     /// After NG Setup.
     pub(crate) served: Option<Served>,
     /// The phones on it, by the gNB's own name for them.
@@ -32,8 +35,9 @@ pub(crate) struct Gnbs {
 }
 
 impl Gnbs {
-    pub(crate) fn insert(&mut self, association: AssociationId, peer: SocketAddr) {
-        let gnb = Gnb { peer, served: None, ues: HashMap::new(), releasing: VecDeque::new(), unauthenticated: 0 };
+    pub(crate) fn insert(&mut self, association: AssociationId, peer: SocketAddr, since: Duration) {
+        let gnb =
+            Gnb { peer, since, served: None, ues: HashMap::new(), releasing: VecDeque::new(), unauthenticated: 0 };
         self.by_association.insert(association, gnb);
     }
 

@@ -25,7 +25,8 @@ pub struct UeView {
     pub integrity: Option<String>,
     pub ciphering: Option<String>,
     pub imeisv: Option<String>,
-    /// Since the Unix epoch.
+    /// Both since the Unix epoch.
+    pub registered_since: Duration,
     pub last_activity: Duration,
 }
 
@@ -44,6 +45,8 @@ pub struct GnbView {
     pub id: GnbId,
     pub name: String,
     pub peer: SocketAddr,
+    /// When its association came up, since the Unix epoch.
+    pub since: Duration,
     pub tacs: Vec<Tac>,
     pub slices: Vec<Snssai>,
     /// Phones in CM-CONNECTED on it.
@@ -78,6 +81,7 @@ impl Amf {
                 id: served.id,
                 name: served.name.clone(),
                 peer: gnb.peer,
+                since: gnb.since,
                 tacs: served.tais.keys().map(|tai| tai.tac).collect(),
                 slices,
                 ues: gnb.ues.len(),
@@ -120,6 +124,7 @@ impl Amf {
             integrity: algorithms.map(|(nia, _)| format!("{nia:?}")),
             ciphering: algorithms.map(|(_, nea)| format!("{nea:?}")),
             imeisv: ue.imeisv.clone(),
+            registered_since: ue.registered_since,
             last_activity: ue.last_activity,
         })
     }

@@ -56,7 +56,7 @@ fn gnb(view: GnbView) -> v1::Gnb {
         name: view.name,
         address: view.peer.to_string(),
         tais: view.tacs.iter().map(|tac| v1::Tai { plmn: plmn.clone(), tac: tac.get() }).collect(),
-        connected_unix_ms: 0,
+        connected_unix_ms: unix_ms(view.since),
         ues_connected: view.ues as u64,
     }
 }
@@ -81,7 +81,7 @@ fn ue_message(view: UeView) -> v1::Ue {
         tai: view.tai.map(|tai| v1::Tai { plmn: plmn_text(tai.plmn), tac: tai.tac.get() }),
         allowed_slices: view.allowed_nssai.iter().map(ToString::to_string).collect(),
         sessions: view.sessions.len() as u32,
-        registered_unix_ms: 0,
+        registered_unix_ms: unix_ms(view.registered_since),
     }
 }
 

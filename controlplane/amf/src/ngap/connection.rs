@@ -25,7 +25,7 @@ impl Amf {
             self.metrics.one(Family::NgapRefused, "associations without NG Setup");
             return cx.n2(N2Action::Close { association });
         }
-        self.gnbs.insert(association, peer);
+        self.gnbs.insert(association, peer, cx.env.unix_time);
     }
 
     /// TS 38.412, 7 and TS 23.502, 4.2.6: the phones on it are in CM-IDLE, still registered.

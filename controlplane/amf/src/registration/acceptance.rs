@@ -105,6 +105,9 @@ impl Amf {
         let uplink = registration.uplink;
         let Some(ue) = self.ues.get_mut(key) else { return };
         let fresh = std::mem::replace(&mut ue.rm, Rm::Registered) == Rm::Deregistered;
+        if fresh {
+            ue.registered_since = cx.env.unix_time;
+        }
         let context = ue.gnb_context();
         let requested = ue.connection.as_ref().is_some_and(|connection| connection.context_requested);
         let kgnb = uplink.zip(ue.security.as_ref()).map(|(uplink, security)| security.kgnb(uplink));

@@ -44,6 +44,8 @@ pub(crate) struct Ue {
     pub(crate) held: Vec<Transfer>,
     /// The last PutUe that is not committed yet.
     pub(crate) writing: Option<StoreToken>,
+    /// When it came to be RM-REGISTERED, since the Unix epoch.
+    pub(crate) registered_since: Duration,
     /// Since the Unix epoch.
     pub(crate) last_activity: Duration,
 }
@@ -98,6 +100,7 @@ impl Ue {
             procedure: Procedure::None,
             held: Vec::new(),
             writing: None,
+            registered_since: Duration::ZERO,
             last_activity: Duration::ZERO,
         }
     }

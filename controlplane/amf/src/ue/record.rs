@@ -6,6 +6,7 @@ use crate::session::{Session, SessionState};
 use coeur_model::{Ambr, Dnn, PduSessionId, Secret, Snssai, Tai, Tmsi};
 use coeur_nf::services::nsmf::SmContextId;
 use oxirush_nas::nas_5gs::NasUeSecurityCapability;
+use std::time::Duration;
 
 /// Bump on every change that an older or newer reader would misread.
 const VERSION: u8 = 1;
@@ -28,6 +29,8 @@ struct Record {
     allowed: Vec<Snssai>,
     ambr: Ambr,
     tai: Option<Tai>,
+    /// Milliseconds since the Unix epoch.
+    registered_ms: u64,
     sessions: Vec<SessionRecord>,
 }
 
@@ -70,6 +73,7 @@ pub(crate) fn write(ue: &Ue) -> Option<(Vec<u8>, u32)> {
         allowed: ue.allowed.clone(),
         ambr: ue.ambr,
         tai: ue.location.map(|location| location.tai),
+        registered_ms: u64::try_from(ue.registered_since.as_millis()).unwrap_or(u64::MAX),
         sessions: ue.sessions.iter().filter_map(|(id, session)| session_record(*id, session)).collect(),
     };
     Some((serde_json::to_vec(&record).ok()?, reservation))
@@ -102,6 +106,7 @@ pub(crate) fn read(record: &[u8]) -> Result<Ue, RecordError> {
     ue.allowed = record.allowed;
     ue.ambr = record.ambr;
     ue.location = record.tai.map(|tai| super::Location { tai, cell: None });
+    ue.registered_since = Duration::from_millis(record.registered_ms);
     ue.sessions = record.sessions.into_iter().map(session).collect();
     Ok(ue)
 }
