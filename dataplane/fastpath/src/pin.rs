@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <folder>/maps/<MAP>         the tables in use
-//! <folder>/maps.next/<MAP>    a new set while it is built beside the old one
+//! <folder>/maps-next/<MAP>    a new set while it is built beside the old one
 //! <folder>/<path>-<IFACE>     a link: xdp-n3, generic-n3, tc-n3
 //! ```
 
@@ -52,11 +52,12 @@ impl Pins {
     }
 
     fn next(&self) -> PathBuf {
-        self.folder.join("maps.next")
+        self.folder.join("maps-next")
     }
 
     pub(crate) fn link(&self, path: PathKind, interface: &str) -> PathBuf {
-        self.folder.join(format!("{}-{interface}", path.label()))
+        // bpffs refuses names with a dot (EPERM), and VLANs have one; no interface has a colon.
+        self.folder.join(format!("{}-{}", path.label(), interface.replace('.', ":")))
     }
 
     /// An empty folder for a new set of maps, which takes its place with [`Pins::promote`].
