@@ -159,11 +159,16 @@ fn pin(link: Result<FdLink, LinkError>, file: &Path) -> Result<Attached, StartEr
 /// A program that passes everything, for as long as this lives: with one, a veth accepts frames that its other end redirects.
 #[derive(Debug)]
 pub struct PassProgram {
-    _link: XdpLink,
+    _attached: Attached,
 }
 
 /// Attaches that program to an interface of this network namespace.
 pub fn attach_pass(interface: &str) -> Result<PassProgram, StartError> {
+    attach_pass_pinned(interface, None)
+}
+
+/// The same, pinned with the rest: it must outlive the daemon as the other links do.
+pub(crate) fn attach_pass_pinned(interface: &str, pins: Option<&Pins>) -> Result<PassProgram, StartError> {
     let mut loader = EbpfLoader::new();
     // Maps come with the object; this program uses none.
     loader.map_max_entries(map::UPLINK, 1).map_max_entries(map::DOWNLINK, 1);
@@ -174,5 +179,14 @@ pub fn attach_pass(interface: &str) -> Result<PassProgram, StartError> {
     };
     xdp.load().map_err(|error| LoadError::Program { program: program::XDP_PASS, error })?;
     let id = xdp.attach(interface, XdpMode::Driver).map_err(failed)?;
-    Ok(PassProgram { _link: xdp.take_link(id).map_err(failed)? })
+    let link = xdp.take_link(id).map_err(failed)?;
+    let attached = match pins.map(|pins| pins.pass(interface)) {
+        Some(file) => {
+            // Of an interface that is gone: no program is attached to this one.
+            remove_unless(false, &file);
+            pin(FdLink::try_from(link), &file)?
+        }
+        None => Attached::Xdp { _link: link },
+    };
+    Ok(PassProgram { _attached: attached })
 }

@@ -105,7 +105,7 @@ impl FastPath {
         if let (Some(pins), Err(_)) = (&pins, &adoptable) {
             pins.promote()?;
         }
-        let passes = see_to_offloads_and_peers(path, &reports, &mut report);
+        let passes = see_to_offloads_and_peers(path, &reports, pins.as_ref(), &mut report);
         Ok(Self { attached, passes, _ebpf: ebpf, keeper, maps, pins, report })
     }
 
@@ -310,7 +310,12 @@ fn taken(interfaces: &[(&str, Role)], path: PathKind, reason: &str) -> Vec<Inter
 }
 
 /// What else has to be so for packets to arrive: a veth's other end, and packets that are not merged.
-fn see_to_offloads_and_peers(path: PathKind, reports: &[NicReport], report: &mut StartReport) -> Vec<PassProgram> {
+fn see_to_offloads_and_peers(
+    path: PathKind,
+    reports: &[NicReport],
+    pins: Option<&Pins>,
+    report: &mut StartReport,
+) -> Vec<PassProgram> {
     let mut passes = Vec::new();
     for nic in reports {
         // As it is now, with our own programs attached.
@@ -318,7 +323,7 @@ fn see_to_offloads_and_peers(path: PathKind, reports: &[NicReport], report: &mut
         match path {
             PathKind::Xdp => {
                 if let Some(peer) = peer.filter(|peer| peer.takes_redirected != Some(true)) {
-                    match peer.interface.as_deref().map(attach::attach_pass) {
+                    match peer.interface.as_deref().map(|peer| attach::attach_pass_pinned(peer, pins)) {
                         Some(Ok(pass)) => passes.push(pass),
                         _ => report.warnings.push(format!(
                             "{}: the other end of this veth (interface {} of another namespace) drops what XDP redirects \

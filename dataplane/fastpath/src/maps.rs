@@ -1,6 +1,6 @@
 //! The maps of one user plane, opened and typed.
 
-use std::sync::atomic::Ordering;
+use std::{os::fd::AsFd, sync::atomic::Ordering};
 
 use aya::{
     Ebpf,
@@ -23,6 +23,9 @@ pub(crate) struct Maps {
     pub(crate) next_hops: Table<NextHop>,
     pub(crate) neighbours: HashMap<MapData, u32, u32>,
     pub(crate) routes: LpmTrie<MapData, u32, u32>,
+    /// Programs that are loaded later name their maps by descriptor.
+    _open: Vec<MapData>,
+    _meta: Array<MapData, [u64; 3]>,
 }
 
 impl Maps {
@@ -32,11 +35,12 @@ impl Maps {
         let ours = Meta::new(capacity.uplink_slots, capacity.downlink_slots);
         meta.set(0, std::array::from_fn(|i| word_of(&ours, i)), 0)
             .map_err(|error| LoadError::Map { map: map::META, error })?;
+        let mut open = Vec::new();
         Ok(Self {
-            config: table(ebpf, map::CONFIG, 1)?,
+            config: table(ebpf, &mut open, map::CONFIG, 1)?,
             sessions: Sessions::new(
-                table(ebpf, map::UPLINK, capacity.uplink_slots.max(1))?,
-                table(ebpf, map::DOWNLINK, capacity.downlink_slots.max(1))?,
+                table(ebpf, &mut open, map::UPLINK, capacity.uplink_slots.max(1))?,
+                table(ebpf, &mut open, map::DOWNLINK, capacity.downlink_slots.max(1))?,
                 typed(ebpf, map::UPLINK_BY_TEID)?,
                 typed(ebpf, map::DOWNLINK_BY_ADDRESS)?,
             ),
@@ -45,9 +49,11 @@ impl Maps {
                 passes: typed(ebpf, map::PASSES)?,
                 paths: typed(ebpf, map::PATHS)?,
             },
-            next_hops: table(ebpf, map::NEXT_HOPS, NEXT_HOPS_MAX)?,
+            next_hops: table(ebpf, &mut open, map::NEXT_HOPS, NEXT_HOPS_MAX)?,
             neighbours: typed(ebpf, map::NEIGHBOURS)?,
             routes: typed(ebpf, map::ROUTES)?,
+            _open: open,
+            _meta: meta,
         })
     }
 
@@ -73,8 +79,14 @@ fn typed<T: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &'static str)
     T::try_from(take(ebpf, name)?).map_err(|error| LoadError::Map { map: name, error })
 }
 
-fn table<T: Copy>(ebpf: &mut Ebpf, name: &'static str, slots: u32) -> Result<Table<T>, LoadError> {
-    use std::os::fd::AsFd;
+fn table<T: Copy>(
+    ebpf: &mut Ebpf,
+    open: &mut Vec<MapData>,
+    name: &'static str,
+    slots: u32,
+) -> Result<Table<T>, LoadError> {
     let Map::Array(data) = take(ebpf, name)? else { return Err(LoadError::NoMap(name)) };
-    Table::map(data.fd().as_fd(), slots).map_err(|error| LoadError::Mmap { map: name, error })
+    let table = Table::map(data.fd().as_fd(), slots).map_err(|error| LoadError::Mmap { map: name, error })?;
+    open.push(data);
+    Ok(table)
 }

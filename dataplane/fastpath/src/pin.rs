@@ -3,7 +3,7 @@
 //! ```text
 //! <folder>/maps/<MAP>         the tables in use
 //! <folder>/maps-next/<MAP>    a new set while it is built beside the old one
-//! <folder>/<path>-<IFACE>     a link: xdp-n3, generic-n3, tc-n3
+//! <folder>/<path>-<IFACE>     a link: xdp-n3, generic-n3, tc-n3; pass-<IFACE> at the other end of a veth
 //! ```
 
 use std::{
@@ -58,6 +58,11 @@ impl Pins {
     pub(crate) fn link(&self, path: PathKind, interface: &str) -> PathBuf {
         // bpffs refuses names with a dot (EPERM), and VLANs have one; no interface has a colon.
         self.folder.join(format!("{}-{}", path.label(), interface.replace('.', ":")))
+    }
+
+    /// The link of the program at the other end of a veth.
+    pub(crate) fn pass(&self, interface: &str) -> PathBuf {
+        self.folder.join(format!("pass-{interface}"))
     }
 
     /// An empty folder for a new set of maps, which takes its place with [`Pins::promote`].
