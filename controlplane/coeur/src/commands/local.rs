@@ -14,9 +14,28 @@ pub(super) fn nic(global: &Global, command: NicCommand) -> Result<(), Failure> {
     let NicCommand::Probe { interfaces, upf_binary } = command;
     let program = find_user_plane(upf_binary.as_deref())
         .map_err(|error| Failure::new(Code::Wrong, error.to_string()).hint("--upf-binary says where it is"))?;
+    let interfaces = if interfaces.is_empty() { all_interfaces()? } else { interfaces };
     let mut probe = std::process::Command::new(&program);
     probe.arg("probe").args(global.json.then_some("--json")).args(interfaces);
     Err(Failure::new(Code::Failed, format!("{}: {}", program.display(), probe.exec())))
+}
+
+/// Every interface of this machine, or of its network namespace, but the loopback one.
+fn all_interfaces() -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir("/sys/class/net")? {
+        let entry = entry?;
+        // Some entries are plain files (bonding_masters).
+        if entry.path().join("ifindex").exists() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.retain(|name| name != "lo");
+    names.sort();
+    match names.is_empty() {
+        true => Err(Failure::new(Code::NotFound, "there is no interface but the loopback one")),
+        false => Ok(names),
+    }
 }
 
 pub(super) fn config(global: &Global, command: &ConfigCommand) -> Result<(), Failure> {

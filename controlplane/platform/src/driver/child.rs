@@ -60,6 +60,10 @@ pub(crate) fn start(
     let mut command = Command::new(&spec.program);
     command.args(&spec.arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // What is to be logged is said to all alike; the user plane knows the variable by its usual name.
+    if let (Some(filter), None) = (std::env::var_os("COEUR_LOG"), std::env::var_os("RUST_LOG")) {
+        command.env("RUST_LOG", filter);
+    }
     // A group of its own: Ctrl-C is for the platform, which stops its children in order.
     command.process_group(0).kill_on_drop(true);
     // SAFETY: `apply` makes system calls only: it allocates nothing and takes no lock (async-signal-safe).
