@@ -1,7 +1,7 @@
 //! What the store costs: operations per second of wall clock and of CPU, as an attach makes them, in groups of a size.
 //!
 //! ```text
-//! store_bench FOLDER [SUBSCRIBERS] [ATTACHES]
+//! store_bench FOLDER [SUBSCRIBERS] [ATTACHES] [STRIDE]      a stride of 1: neighbours attach together
 //! ```
 
 use anyhow::{Context, Result};
@@ -15,7 +15,7 @@ async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let folder = arguments.first().context("a folder")?;
     let number = |at: usize, or: u64| arguments.get(at).map_or(Ok(or), |it| it.parse());
-    let (subscribers, attaches) = (number(1, 100_000)?, number(2, 50_000)?);
+    let (subscribers, attaches, stride) = (number(1, 100_000)?, number(2, 50_000)?, number(3, 7_919)?);
     let store = Store::open(folder.as_ref()).await?;
     let start = Instant::now();
     let import = store.import_subscribers((0..subscribers).map(subscriber).collect::<Result<_>>()?).await;
@@ -27,7 +27,7 @@ async fn main() -> Result<()> {
         let (mut next, mut waiting, mut replies) = (0, 0, Vec::new());
         while next < count || waiting > 0 {
             while next < count && waiting < group * 6 {
-                let operations = attach(next * 7_919 % subscribers)?;
+                let operations = attach(next * stride % subscribers)?;
                 waiting += operations.len() as u64;
                 writer.submit(operations.into_iter().map(|operation| (next, operation)).collect());
                 next += 1;

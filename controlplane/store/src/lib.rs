@@ -42,6 +42,10 @@ use tokio::task::JoinHandle;
 const READERS_MAX: u32 = 4;
 /// How long a writer waits for another one: only an import writes beside the one that all others share.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pages that a connection keeps: a group reads subscribers all over the table.
+const CACHE_KIB: u32 = 64 * 1024;
+/// Rows that sqlx hands over at a time; with fewer than a group reads, its two threads wait for each other.
+const ROW_BUFFER: usize = GROUP_OPERATIONS_MAX;
 
 /// The database of one core, open. Clones are the same store.
 #[derive(Clone)]
@@ -80,7 +84,9 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", format!("-{CACHE_KIB}"))
+            .row_buffer_size(ROW_BUFFER);
         let failed = |source| OpenError::Database { path: database.to_owned(), source };
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
         let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
