@@ -76,14 +76,18 @@ impl Process {
         if let Some(namespace) = namespace {
             namespace.start_inside(&mut command)?;
         }
-        if lifetime == Lifetime::Guarded {
-            // SAFETY: one system call without pointers between fork and exec.
-            unsafe {
-                command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
-                    0 => Ok(()),
-                    _ => Err(io::Error::last_os_error()),
-                });
-            }
+        // SAFETY: system calls on values of the closure's own, between fork and exec.
+        unsafe {
+            command.pre_exec(move || {
+                // Signals that we have blocked, to wait for them, are no business of a child's.
+                let mut none: libc::sigset_t = std::mem::zeroed();
+                libc::sigemptyset(&mut none);
+                libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+                match lifetime == Lifetime::Guarded && libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) != 0 {
+                    true => Err(io::Error::last_os_error()),
+                    false => Ok(()),
+                }
+            });
         }
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("starting {name}: {command:?}"))?;

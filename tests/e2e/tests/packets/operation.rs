@@ -38,7 +38,7 @@ fn the_command_line_answers_in_json() {
     for phone in &phones.sessions {
         assert!(sessions.contains(&phone.address.to_string()), "{sessions}");
     }
-    let probe = running.coeur_json(&["nic", "probe"]).unwrap();
+    let probe = running.coeur_json(&["nic", "probe", "n3", "n6"]).unwrap();
     assert!(text(&probe).contains("n3"), "{probe}");
 
     running.coeur(&["subscriber", "remove", supi]).unwrap();
