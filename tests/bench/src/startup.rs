@@ -22,6 +22,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
     for trial in 1..=TRIALS {
         eprintln!("start {trial} of {TRIALS}");
         running.restart()?;
+        // The simulator tries again every half second only: it is started when somebody listens. Its start is counted.
+        running.wait_ready()?;
         let mut phones = running.phones(&RanOptions::passing(1))?;
         phones.wait_attached()?;
         let accepted = phones.ng_setup.context("NG Setup was not accepted")?;

@@ -42,10 +42,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
 
 fn figures(ues: u32, floor: Duration, core: &Usage, upf: &Usage, phones: &Phones) -> Vec<Figure> {
     let n = u64::from(ues);
-    let each_us = |cpu: Duration| cpu.as_secs_f64() * 1e6 / f64::from(ues);
+    let each_us = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(ues);
     let each_kib = |octets: i64| octets as f64 / 1024.0 / f64::from(ues);
     let floor_us = floor.as_secs_f64() * 1e6;
-    let core_us = each_us(core.cpu);
+    let core_us = each_us(core.cpu());
     let cost = |case: &str, value, unit| Figure::cost(BENCH, case, n, "", value, unit);
     let ms = |percent| percentile(&phones.attach, percent).unwrap_or_default().as_secs_f64() * 1e3;
     vec![
@@ -55,7 +55,9 @@ fn figures(ues: u32, floor: Duration, core: &Usage, upf: &Usage, phones: &Phones
             ratio: Some(core_us / floor_us),
             ..cost("core rate", 1e6 / core_us, "attach/cpu-s")
         },
-        cost("upf cpu", each_us(upf.cpu), "us/attach"),
+        cost("core cpu, user", each_us(core.user), "us/attach"),
+        cost("core cpu, system", each_us(core.system), "us/attach"),
+        cost("upf cpu", each_us(upf.cpu()), "us/attach"),
         cost("latency p50", ms(50), "ms"),
         cost("latency p99", ms(99), "ms"),
         cost("core memory", each_kib(core.resident), "KiB/ue"),
@@ -79,7 +81,9 @@ fn capture_one(running: &Running) -> anyhow::Result<capture::Attach> {
 /// What a process has used so far, or between two looks.
 struct Usage {
     pid: u32,
-    cpu: Duration,
+    user: Duration,
+    /// In the kernel: sockets and storage.
+    system: Duration,
     /// Octets in memory.
     resident: i64,
 }
@@ -93,20 +97,29 @@ impl Usage {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
         // proc_pid_stat(5): 14 and 15 are utime and stime; the name in brackets may hold anything.
         let fields: Vec<&str> = stat.rsplit_once(')').context("stat")?.1.split_whitespace().collect();
-        let ticks: u64 =
-            fields.get(11).context("utime")?.parse::<u64>()? + fields.get(12).context("stime")?.parse::<u64>()?;
+        let ticks = |index: usize| anyhow::Ok(fields.get(index).context("stat")?.parse::<u64>()?);
+        let (user, system) = (ticks(11)?, ticks(12)?);
         let statm = fs::read_to_string(format!("/proc/{pid}/statm"))?;
         let pages: i64 = statm.split_whitespace().nth(1).context("resident")?.parse()?;
         // SAFETY: no pointers; both names are known on Linux.
         let (per_second, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
-        let cpu = Duration::from_secs_f64(ticks as f64 / per_second as f64);
-        Ok(Self { pid, cpu, resident: pages * page })
+        let time = |ticks: u64| Duration::from_secs_f64(ticks as f64 / per_second as f64);
+        Ok(Self { pid, user: time(user), system: time(system), resident: pages * page })
     }
 
-    /// What was used since; an error if the process is another now.
+    fn cpu(&self) -> Duration {
+        self.user + self.system
+    }
+
+    /// What was used since; an error if the process is gone.
     fn since(self) -> anyhow::Result<Self> {
         let now = Self::read(self.pid)?;
-        Ok(Self { pid: self.pid, cpu: now.cpu.saturating_sub(self.cpu), resident: now.resident - self.resident })
+        Ok(Self {
+            pid: self.pid,
+            user: now.user.saturating_sub(self.user),
+            system: now.system.saturating_sub(self.system),
+            resident: now.resident - self.resident,
+        })
     }
 }
 
@@ -133,7 +146,7 @@ mod tests {
             held.push([held.len(); 64]);
         }
         let used = before.since().unwrap();
-        assert!(used.cpu >= Duration::from_millis(20), "{:?}", used.cpu);
+        assert!(used.cpu() >= Duration::from_millis(20), "{:?}", used.cpu());
         assert!(held.len() > 1);
     }
 }

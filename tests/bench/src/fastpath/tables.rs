@@ -70,7 +70,6 @@ fn furnish(measured: &mut Ebpf) -> anyhow::Result<()> {
     let mut config = Config::new(Be32::from(frames::N3), IFINDEX, IFINDEX);
     config.pools[0] = Pool { base: u32::from(frames::POOL), size: SESSIONS_MAX, offset: 0, pad0: 0 };
     // Routes as a real N6 has them: an on-link prefix to compare with, and no more.
-    config.route_flags = coeur_ebpf_abi::ROUTE_HAS_ONLINK;
     config.onlink_address = Be32::from(std::net::Ipv4Addr::new(203, 0, 113, 0));
     config.onlink_mask = Be32::new(0xffff_ff00);
     let mut table: Array<MapData, [u64; 24]> = take(measured, map::CONFIG)?;
