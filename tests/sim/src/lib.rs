@@ -12,6 +12,8 @@
 //!
 //! What it does not do: packets. The tables of the user plane are compared with what the session management believes.
 
+#![allow(clippy::panic, reason = "a simulation fails by panicking: it is a test's")]
+
 mod check;
 mod random;
 mod store;

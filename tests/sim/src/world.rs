@@ -110,7 +110,7 @@ impl World {
         let profile = Arc::new(UeProfile::new(config.plmn, config.tacs[0]));
         let ues = (0..settings.ues).map(|n| new_ue(n, &profile, &mut store)).collect();
         let gnbs = (0..settings.gnbs).map(|n| Gnb::new(gnb_config(n, &config))).collect();
-        let upf = new_upf(now, Duration::ZERO, random.next() as u32);
+        let upf = new_upf(now, Duration::ZERO, random.draw() as u32);
         let mut world = Self {
             settings,
             now,
@@ -156,7 +156,7 @@ impl World {
 
     /// A new user plane in place of the old one: it has no session, and says so by its recovery time stamp.
     pub fn replace_upf(&mut self) {
-        self.upf = new_upf(self.now, self.elapsed, self.random.next() as u32);
+        self.upf = new_upf(self.now, self.elapsed, self.random.draw() as u32);
         self.uplinks.clear();
         self.downlinks.clear();
     }
@@ -225,7 +225,7 @@ impl World {
     pub fn inject_to_upf(&mut self, octets: &[u8]) {
         let datagram = coeur_session::Input::Datagram { from: self.config.n4.local, octets };
         let outputs = self.upf.handle(self.now, datagram);
-        self.from_upf(outputs);
+        self.upf_says(outputs);
     }
 
     /// The operator deregisters the phone.
@@ -293,24 +293,24 @@ impl World {
             return self.happen(future);
         }
         if self.mesh.as_ref().and_then(Mesh::next_deadline).is_some_and(|due| due <= time) {
-            self.with_mesh(|mesh, env, out| mesh.handle_timeout(env, out));
+            self.with_mesh(Mesh::handle_timeout);
         }
         if self.upf.next_deadline().is_some_and(|due| due <= time) {
             let outputs = self.upf.handle_timeout(time);
-            self.from_upf(outputs);
+            self.upf_says(outputs);
         }
         for ue in 0..self.ues.len() {
             if self.ues[ue].next_deadline().is_some_and(|due| due <= time) {
                 let mut out = Vec::new();
                 self.ues[ue].handle_timeout(time, &mut out);
-                self.from_ue(ue, out);
+                self.ue_says(ue, out);
             }
         }
         for gnb in 0..self.gnbs.len() {
             if self.gnbs[gnb].next_deadline().is_some_and(|due| due <= time) {
                 let mut out = Vec::new();
                 self.gnbs[gnb].handle_timeout(time, &mut out);
-                self.from_gnb(gnb, out);
+                self.gnb_says(gnb, out);
             }
         }
     }
@@ -344,7 +344,7 @@ impl World {
             Future::ToUpf { octets } => {
                 let datagram = coeur_session::Input::Datagram { from: self.config.n4.local, octets: &octets };
                 let outputs = self.upf.handle(self.now, datagram);
-                self.from_upf(outputs);
+                self.upf_says(outputs);
             }
             Future::Commit { owner, token, operation, .. } => {
                 let reply = self.store.carry_out(operation);
@@ -393,11 +393,11 @@ impl World {
         let mut env = Env { now: self.now, unix_time: unix_time(self.elapsed), entropy: &mut self.random };
         act(mesh, &mut env, &mut out);
         for output in out {
-            self.from_core(output);
+            self.core_says(output);
         }
     }
 
-    fn from_core(&mut self, output: Output) {
+    fn core_says(&mut self, output: Output) {
         match output {
             // SCTP keeps the order, so every message of one direction takes the same time.
             Output::N2(N2Action::Send { association, octets, .. }) => {
@@ -430,7 +430,7 @@ impl World {
         self.after(delay, future(octets));
     }
 
-    fn from_upf(&mut self, outputs: Vec<coeur_session::Output>) {
+    fn upf_says(&mut self, outputs: Vec<coeur_session::Output>) {
         for output in outputs {
             match output {
                 coeur_session::Output::Send { octets, .. } => self.n4(octets, |octets| Future::ToSmf { octets }),
@@ -439,9 +439,10 @@ impl World {
                     let result = Ok(vec![coeur_session::Usage::default(); measure.len()]);
                     let applied = coeur_session::Input::Applied { transaction, result };
                     let outputs = self.upf.handle(self.now, applied);
-                    self.from_upf(outputs);
+                    self.upf_says(outputs);
                 }
-                coeur_session::Output::Event(_) => {}
+                // A packet on N3, for a gNB that lost the tunnel anyway; nothing here carries packets.
+                coeur_session::Output::EndMarker(_) | coeur_session::Output::Event(_) => {}
             }
         }
     }
@@ -469,10 +470,10 @@ impl World {
     fn ue(&mut self, ue: usize, input: ue::Input<'_>) {
         let mut out = Vec::new();
         self.ues[ue].handle(self.now, input, &mut out);
-        self.from_ue(ue, out);
+        self.ue_says(ue, out);
     }
 
-    fn from_ue(&mut self, ue: usize, outputs: Vec<ue::Output>) {
+    fn ue_says(&mut self, ue: usize, outputs: Vec<ue::Output>) {
         let (gnb, key) = (self.gnb_of(ue), ue as u32);
         for output in outputs {
             match output {
@@ -492,10 +493,10 @@ impl World {
     fn gnb(&mut self, gnb: usize, input: gnb::Input<'_>) {
         let mut out = Vec::new();
         self.gnbs[gnb].handle(self.now, input, &mut out);
-        self.from_gnb(gnb, out);
+        self.gnb_says(gnb, out);
     }
 
-    fn from_gnb(&mut self, gnb: usize, outputs: Vec<gnb::Output>) {
+    fn gnb_says(&mut self, gnb: usize, outputs: Vec<gnb::Output>) {
         for output in outputs {
             match output {
                 gnb::Output::Ngap { stream, octets } => {
