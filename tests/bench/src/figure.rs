@@ -94,7 +94,8 @@ mod tests {
         write_json(&file, &[Figure::cost("attach", "core", 10, "", 1.0, "ms").over(0.5)]).unwrap();
         let value: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         std::fs::remove_file(&file).unwrap();
-        let keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.sort_unstable();
         assert_eq!(keys, ["bench", "case", "dir", "floor", "n", "ratio", "unit", "value"]);
     }
 }
