@@ -128,7 +128,7 @@ fn kill_9_in_the_middle_of_registrations_leaves_nothing_half_made() {
         world.kill_core(Duration::from_millis(1 + seed * 37 % 900));
         // T3510 and T3511 bring back who was cut off (TS 24.501, 5.5.1.2.7), T3580 its session.
         world.run_for(seconds(300));
-        world.check();
+        world.check_after_loss();
         for ue in 0..20 {
             assert!(world.is_registered(ue), "phone {ue}: {:?}", events_of(&world, ue));
         }
