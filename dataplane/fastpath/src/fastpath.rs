@@ -4,8 +4,8 @@ use std::{io, net::Ipv4Addr, os::fd::BorrowedFd, path::PathBuf};
 
 use aya::Ebpf;
 use coeur_ebpf_abi::{
-    Action, Be32, Config, DownlinkRecord, NEXT_HOP_N6_DEFAULT, NEXT_HOP_NONE, POOLS_MAX, Pool, SESSIONS_BY_ADDRESS,
-    SESSIONS_BY_TEID, TEID_SLOTS_MAX, UplinkRecord,
+    Action, Be32, Config, DownlinkRecord, NEXT_HOP_N6_DEFAULT, NEXT_HOP_NONE, POOLS_MAX, Pool, TEID_SLOTS_MAX,
+    UplinkRecord,
 };
 use coeur_rules::MapWrite;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::{
     nic::{self, NicReport, PathChoice, PathKind},
     object::{self, Capacity},
     pin::Pins,
-    sessions::{Fallbacks, Usage},
+    sessions::Usage,
 };
 
 /// What a user plane is started with.
@@ -87,12 +87,12 @@ impl FastPath {
             (Some(pins), Ok(())) => Some(pins.maps()),
             (Some(pins), Err(_)) => Some(pins.prepare()?),
         };
-        let mut ebpf = object::load(capacity, folder.as_deref())?;
+        let config = Config::new(Be32::from(settings.n3_address), &pools);
+        let mut ebpf = object::load(&config, capacity, folder.as_deref())?;
         let mut maps = Maps::take(&mut ebpf, capacity)?;
         let ifindex =
             |interface: &str| reports.iter().find(|nic| nic.interface == interface).map_or(0, |nic| nic.ifindex);
         let (n3, n6) = (ifindex(&settings.n3_interface), ifindex(&settings.n6_interface));
-        configure(&maps, settings, n3, n6, &pools);
         let keeper = Keeper::start(&mut maps, n3, n6, pools).map_err(StartError::Netlink)?;
 
         let mut report = StartReport {
@@ -118,19 +118,7 @@ impl FastPath {
     pub fn apply(&mut self, writes: &[MapWrite]) -> Result<(), ApplyError> {
         for write in writes {
             let write = self.with_next_hop(write);
-            let before = self.maps.sessions.fallbacks;
-            // The flag before the entry, so that none is missed; the lookup in an empty table costs a little and no more.
-            if matches!(write, MapWrite::UplinkByTeid { .. } | MapWrite::DownlinkByAddress { .. }) {
-                self.write_session_flags(Fallbacks {
-                    by_teid: before.by_teid + usize::from(matches!(write, MapWrite::UplinkByTeid { .. })),
-                    by_address: before.by_address + usize::from(matches!(write, MapWrite::DownlinkByAddress { .. })),
-                });
-            }
-            let done = self.maps.sessions.apply(&write);
-            if before != self.maps.sessions.fallbacks || done.is_err() {
-                self.write_session_flags(self.maps.sessions.fallbacks);
-            }
-            done?;
+            self.maps.sessions.apply(&write)?;
         }
         Ok(())
     }
@@ -166,7 +154,6 @@ impl FastPath {
     /// Empties every session slot: for a daemon that adopted tables and does not know their sessions.
     pub fn clear(&mut self) {
         self.maps.sessions.clear();
-        self.write_session_flags(Fallbacks::default());
     }
 
     pub fn counters(&self) -> Result<Counters, ReadError> {
@@ -213,13 +200,6 @@ impl FastPath {
         }
         write
     }
-
-    fn write_session_flags(&self, fallbacks: Fallbacks) {
-        let Some(mut config) = self.maps.config.read(0) else { return };
-        config.session_flags = if fallbacks.by_teid > 0 { SESSIONS_BY_TEID } else { 0 }
-            | if fallbacks.by_address > 0 { SESSIONS_BY_ADDRESS } else { 0 };
-        self.maps.write_config(&config);
-    }
 }
 
 /// Limits, before anything is touched.
@@ -245,22 +225,6 @@ fn roles(settings: &Settings) -> Vec<(&str, Role)> {
     } else {
         vec![(&settings.n3_interface, Role::N3), (&settings.n6_interface, Role::N6)]
     }
-}
-
-/// The words of the configuration that no route decides. An adopted one keeps the others until the keeper has read them.
-fn configure(maps: &Maps, settings: &Settings, n3: u32, n6: u32, pools: &[Pool]) {
-    let mut config = Config::new(Be32::from(settings.n3_address), n3, n6);
-    for (to, from) in config.pools.iter_mut().zip(pools) {
-        *to = *from;
-    }
-    if let Some(former) = maps.config.read(0) {
-        (config.onlink_address, config.onlink_mask) = (former.onlink_address, former.onlink_mask);
-        config.route_flags = former.route_flags;
-    }
-    let fallbacks = maps.sessions.fallbacks;
-    config.session_flags = if fallbacks.by_teid > 0 { SESSIONS_BY_TEID } else { 0 }
-        | if fallbacks.by_address > 0 { SESSIONS_BY_ADDRESS } else { 0 };
-    maps.write_config(&config);
 }
 
 /// Attaches to every interface by one path; where the driver refuses native XDP and nobody asked for it, by TC.

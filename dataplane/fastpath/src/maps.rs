@@ -1,12 +1,12 @@
 //! The maps of one user plane, opened and typed.
 
-use std::{os::fd::AsFd, sync::atomic::Ordering};
+use std::os::fd::AsFd;
 
 use aya::{
     Ebpf,
     maps::{Array, HashMap, LpmTrie, Map, MapData, MapError},
 };
-use coeur_ebpf_abi::{Config, Meta, NEXT_HOPS_MAX, NextHop, map};
+use coeur_ebpf_abi::{Meta, NEXT_HOPS_MAX, NextHop, map};
 
 use crate::{
     counters::CounterMaps,
@@ -17,7 +17,6 @@ use crate::{
 };
 
 pub(crate) struct Maps {
-    pub(crate) config: Table<Config>,
     pub(crate) sessions: Sessions,
     pub(crate) counters: CounterMaps,
     pub(crate) next_hops: Table<NextHop>,
@@ -37,7 +36,6 @@ impl Maps {
             .map_err(|error| LoadError::Map { map: map::META, error })?;
         let mut open = Vec::new();
         Ok(Self {
-            config: table(ebpf, &mut open, map::CONFIG, 1)?,
             sessions: Sessions::new(
                 table(ebpf, &mut open, map::UPLINK, capacity.uplink_slots.max(1))?,
                 table(ebpf, &mut open, map::DOWNLINK, capacity.downlink_slots.max(1))?,
@@ -55,19 +53,6 @@ impl Maps {
             _open: open,
             _meta: meta,
         })
-    }
-
-    /// Writes the configuration word by word; each word is complete in itself.
-    pub(crate) fn write_config(&self, config: &Config) {
-        write_slot(&self.config, 0, config);
-    }
-}
-
-/// Writes all words of a slot. For values whose words need not be seen together.
-pub(crate) fn write_slot<T: Copy>(table: &Table<T>, index: u32, value: &T) {
-    let Some(words) = table.words(index) else { return };
-    for (i, word) in words.iter().enumerate() {
-        word.store(word_of(value, i), Ordering::Release);
     }
 }
 

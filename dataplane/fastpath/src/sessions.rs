@@ -28,19 +28,11 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-/// How many sessions the fallback tables hold, for the flags that make programs look there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fallbacks {
-    pub(crate) by_teid: usize,
-    pub(crate) by_address: usize,
-}
-
 pub(crate) struct Sessions {
     pub(crate) uplink: Table<UplinkRecord>,
     pub(crate) downlink: Table<DownlinkRecord>,
     pub(crate) by_teid: HashMap<MapData, u32, Words>,
     pub(crate) by_address: HashMap<MapData, u32, Words>,
-    pub(crate) fallbacks: Fallbacks,
 }
 
 impl Sessions {
@@ -50,8 +42,7 @@ impl Sessions {
         by_teid: HashMap<MapData, u32, Words>,
         by_address: HashMap<MapData, u32, Words>,
     ) -> Self {
-        let fallbacks = Fallbacks { by_teid: by_teid.keys().count(), by_address: by_address.keys().count() };
-        Self { uplink, downlink, by_teid, by_address, fallbacks }
+        Self { uplink, downlink, by_teid, by_address }
     }
 
     pub(crate) fn apply(&mut self, write: &MapWrite) -> Result<(), ApplyError> {
@@ -66,12 +57,11 @@ impl Sessions {
             }
             MapWrite::UplinkByTeid { teid, ref record } => {
                 let words = record.as_ref().map(words_of);
-                put(&mut self.by_teid, Be32::new(teid), words, &mut self.fallbacks.by_teid)
-                    .map_err(|error| ApplyError::ByTeid { teid, error })
+                put(&mut self.by_teid, Be32::new(teid), words).map_err(|error| ApplyError::ByTeid { teid, error })
             }
             MapWrite::DownlinkByAddress { address, ref record } => {
                 let words = record.as_ref().map(words_of);
-                put(&mut self.by_address, Be32::from(address), words, &mut self.fallbacks.by_address)
+                put(&mut self.by_address, Be32::from(address), words)
                     .map_err(|error| ApplyError::ByAddress { address, error })
             }
         }
@@ -128,7 +118,6 @@ impl Sessions {
                 let _ = map.remove(&key);
             }
         }
-        self.fallbacks = Fallbacks::default();
     }
 }
 
@@ -167,12 +156,7 @@ fn is_empty(word1: u64) -> bool {
 
 /// Replaces or removes an entry of a fallback table, carrying its counters over. Packets counted between the two system
 /// calls are lost to the counter; the arrays do not have that gap, and given TEIDs are the exception.
-fn put(
-    map: &mut HashMap<MapData, u32, Words>,
-    key: Be32,
-    words: Option<Words>,
-    entries: &mut usize,
-) -> Result<(), MapError> {
+fn put(map: &mut HashMap<MapData, u32, Words>, key: Be32, words: Option<Words>) -> Result<(), MapError> {
     let key = key.to_wire();
     let former = match map.get(&key, 0) {
         Ok(former) => Some(former),
@@ -186,12 +170,8 @@ fn put(
                 words[WORD_BYTES] = former[WORD_BYTES];
             }
             map.insert(key, words, 0)?;
-            *entries += usize::from(former.is_none());
         }
-        None if former.is_some() => {
-            map.remove(&key)?;
-            *entries = entries.saturating_sub(1);
-        }
+        None if former.is_some() => map.remove(&key)?,
         None => {}
     }
     Ok(())

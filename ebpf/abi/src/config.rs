@@ -1,19 +1,12 @@
-//! The configuration that programs read for each packet: one cache line, then the pools.
+//! What programs know from the moment they are loaded: constants that the loader patches into the object, so that the
+//! verifier folds them and removes what does not apply (unused pools, for example).
+//!
+//! Whatever changes while packets flow is in a map: routes in the next hops, sessions in their tables.
 
-use crate::{Be32, GTPU_PORT};
+use crate::Be32;
 
 /// UE address pools of one user plane.
 pub const POOLS_MAX: usize = 8;
-
-/// In `route_flags`: destinations inside `onlink_*` are neighbours of N6.
-pub const ROUTE_HAS_ONLINK: u32 = 0x01;
-/// In `route_flags`: the table `ROUTES` is not empty.
-pub const ROUTE_HAS_SPECIFIC: u32 = 0x02;
-
-/// In `session_flags`: the table `UPLINK_BY_TEID` is not empty.
-pub const SESSIONS_BY_TEID: u32 = 0x01;
-/// In `session_flags`: the table `DOWNLINK_BY_ADDRESS` is not empty.
-pub const SESSIONS_BY_ADDRESS: u32 = 0x02;
 
 /// Consecutive UE addresses and where their records start.
 #[repr(C)]
@@ -29,6 +22,8 @@ pub struct Pool {
 }
 
 impl Pool {
+    pub const UNUSED: Self = Self { base: 0, size: 0, offset: 0, pad0: 0 };
+
     /// The record index of an address (host byte order) of this pool.
     #[must_use]
     #[inline(always)]
@@ -38,28 +33,18 @@ impl Pool {
     }
 }
 
-/// The one entry of map `CONFIG`.
-#[repr(C, align(64))]
+/// The constant `CONFIG` of the object.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Config {
     /// Our N3 address: destination of uplink, source of downlink.
     pub n3_address: Be32,
     /// Sum of the 16-bit words of the outer IPv4 header that no packet changes; see [`Config::outer_checksum_base`].
     pub outer_checksum_base: u32,
-    /// Prefix that is on link at N6.
-    pub onlink_address: Be32,
-    pub onlink_mask: Be32,
-    /// `ROUTE_*`.
-    pub route_flags: u32,
-    /// `SESSIONS_*`.
-    pub session_flags: u32,
-    pub n3_ifindex: u32,
-    pub n6_ifindex: u32,
-    pub reserved: [u32; 8],
     pub pools: [Pool; POOLS_MAX],
 }
 
-/// Outer IPv4 header, first word without the type of service, flags, time to live and protocol.
+/// Outer IPv4 header: first octet, flags, time to live and protocol.
 pub const OUTER_VERSION_IHL: u8 = 0x45;
 /// Don't fragment: identification stays 0 (RFC 6864 4.1), and the path's limit is known before sending.
 pub const OUTER_FLAGS: u16 = 0x4000;
@@ -67,6 +52,9 @@ pub const OUTER_TTL: u8 = 64;
 pub const PROTOCOL_UDP: u8 = 17;
 
 impl Config {
+    /// What stands in the object before it is patched: no address, no pool.
+    pub const UNSET: Self = Self { n3_address: Be32::new(0), outer_checksum_base: 0, pools: [Pool::UNUSED; POOLS_MAX] };
+
     /// Checksum base of the outer header: what is left to add are type of service, total length and the gNB's address.
     /// Words are summed as they lie in memory; the one's complement sum does not care (RFC 1071 2 (B)).
     #[must_use]
@@ -79,31 +67,16 @@ impl Config {
             + u16::from_ne_bytes([c, d]) as u32
     }
 
-    /// A configuration with an N3 address and no pools.
+    /// A configuration with an N3 address and up to [`POOLS_MAX`] pools; more are not looked at.
     #[must_use]
-    pub fn new(n3_address: Be32, n3_ifindex: u32, n6_ifindex: u32) -> Self {
-        Self {
-            n3_address,
-            outer_checksum_base: Self::outer_checksum_base(n3_address),
-            n3_ifindex,
-            n6_ifindex,
-            ..Self::default()
+    pub fn new(n3_address: Be32, pools: &[Pool]) -> Self {
+        let mut config = Self { n3_address, outer_checksum_base: Self::outer_checksum_base(n3_address), ..Self::UNSET };
+        for (to, from) in config.pools.iter_mut().zip(pools) {
+            *to = *from;
         }
+        config
     }
 }
-
-/// Key of `NEIGHBOURS`: an address on link at N6.
-pub type NeighbourKey = Be32;
-
-/// Key of `ROUTES` as the kernel's longest prefix match wants it.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct RouteKey {
-    pub prefix_length: u32,
-    pub address: Be32,
-}
-
-const _: () = assert!(GTPU_PORT == 0x0868);
 
 #[cfg(test)]
 mod tests {

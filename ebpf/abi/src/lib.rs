@@ -14,13 +14,10 @@ mod nexthop;
 mod record;
 mod teid;
 
-pub use config::{
-    Config, NeighbourKey, OUTER_FLAGS, OUTER_TTL, OUTER_VERSION_IHL, POOLS_MAX, PROTOCOL_UDP, Pool, ROUTE_HAS_ONLINK,
-    ROUTE_HAS_SPECIFIC, RouteKey, SESSIONS_BY_ADDRESS, SESSIONS_BY_TEID,
-};
+pub use config::{Config, OUTER_FLAGS, OUTER_TTL, OUTER_VERSION_IHL, POOLS_MAX, PROTOCOL_UDP, Pool};
 pub use count::{Direction, DropReason, PASS_SLOTS, PATH_SLOTS, PassReason, Path, pass_slot, path_slot};
 pub use layout::{ABI_VERSION, Meta, layout_fingerprint};
-pub use nexthop::{NEXT_HOP_N6_DEFAULT, NEXT_HOP_NONE, NEXT_HOPS_MAX, NextHop, NextHopState};
+pub use nexthop::{NEXT_HOP_N6_DEFAULT, NEXT_HOP_NONE, NEXT_HOPS_MAX, NextHop, NextHopState, ROUTE_HAS_SPECIFIC};
 pub use record::{Action, Be32, DownlinkRecord, FLAG_GATE_CLOSED, UplinkRecord};
 pub use teid::{TEID_INDEX_BITS, TEID_SLOTS_MAX, teid, teid_generation, teid_index};
 
@@ -42,12 +39,13 @@ pub const NEIGHBOURS_MAX: u32 = 16_384;
 /// Entries of [`map::ROUTES`].
 pub const ROUTES_MAX: u32 = 16_384;
 
+/// The constant of the object that holds a [`Config`].
+pub const CONFIG: &str = "CONFIG";
+
 /// The maps, as they are named in the object and under the pin directory (at most 15 characters: the kernel's limit).
 pub mod map {
     /// Array of one [`Meta`](crate::Meta): which layout this set of maps has.
     pub const META: &str = "META";
-    /// Array of one [`Config`](crate::Config).
-    pub const CONFIG: &str = "CONFIG";
     /// Array of [`UplinkRecord`](crate::UplinkRecord) by TEID index, mapped into user space.
     pub const UPLINK: &str = "UPLINK";
     /// Hash of [`UplinkRecord`](crate::UplinkRecord) by TEID, for TEIDs that a peer insisted on.

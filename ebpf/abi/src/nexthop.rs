@@ -11,6 +11,9 @@ pub const NEXT_HOP_NONE: u32 = 0;
 /// The default route of N6, which uplink records name unless told otherwise.
 pub const NEXT_HOP_N6_DEFAULT: u32 = 1;
 
+/// In `route_flags`: the table `ROUTES` is not empty.
+pub const ROUTE_HAS_SPECIFIC: u8 = 0x01;
+
 /// Whether a next hop may be used, as it stands in its `state` byte.
 #[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +24,10 @@ pub enum NextHopState {
 }
 
 /// One way out: an interface and the Ethernet header that packets get.
-#[repr(C)]
+///
+/// It is a line, of which programs read the first half and, for the default route of N6, what comes before the default: the
+/// prefix on link there, and whether there are routes more specific.
+#[repr(C, align(64))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct NextHop {
     pub destination: [u8; 6],
@@ -37,10 +43,22 @@ pub struct NextHop {
     pub state: u8,
     /// 1 if the entry is in use, resolved or not.
     pub taken: u8,
-    pub pad0: [u8; 6],
+    /// `ROUTE_*`.
+    pub route_flags: u8,
+    pub pad0: [u8; 5],
+    /// Destinations inside this prefix do not go this way: they are neighbours, to be found in `NEIGHBOURS`. Address and mask
+    /// are one word, so that they change together.
+    pub onlink_address: Be32,
+    pub onlink_mask: Be32,
+    pub reserved: [u64; 3],
 }
 
 impl NextHop {
+    /// Address and mask that no destination fits.
+    pub const NO_ONLINK: (Be32, Be32) = (Be32::new(0), Be32::new(u32::MAX));
+    /// Address and mask that every destination fits: all are asked for in `NEIGHBOURS`.
+    pub const ALL_ONLINK: (Be32, Be32) = (Be32::new(0), Be32::new(0));
+
     #[must_use]
     #[inline(always)]
     pub const fn is_resolved(&self) -> bool {

@@ -1,11 +1,9 @@
 //! Stage: is this frame ours, and whose is it.
 
-use coeur_ebpf_abi::{
-    Be32, Config, DownlinkRecord, GTPU_PORT, PassReason, SESSIONS_BY_ADDRESS, SESSIONS_BY_TEID, UplinkRecord,
-    teid_index,
-};
+use coeur_ebpf_abi::{Be32, DownlinkRecord, GTPU_PORT, PassReason, UplinkRecord, teid_index};
 
 use crate::{
+    config,
     frame::load,
     maps::{DOWNLINK, DOWNLINK_BY_IP, UPLINK, UPLINK_BY_TEID},
     parse::{GTPU, GTPU_VERSION, GTPU_VERSION_MASK, IP, UDP},
@@ -21,8 +19,9 @@ const IPV4_NO_OPTIONS_MASK: u32 = u32::from_le_bytes([0xff, 0xff, 0xff, 0]);
 /// More fragments, and the fragment offset (RFC 791 3.1), as they lie in the packet.
 const FRAGMENT_MASK: u16 = 0x3fffu16.to_be();
 const UDP_PROTOCOL: u8 = 17;
-/// TS 29.281 table 6.1-1.
-const G_PDU: u8 = 0xff;
+/// Version, protocol type and message type of a G-PDU (TS 29.281 5.1, table 6.1-1), as two octets from offset 42 give them.
+const G_PDU: u16 = u16::from_le_bytes([GTPU_VERSION, 0xff]);
+const G_PDU_MASK: u16 = u16::from_le_bytes([GTPU_VERSION_MASK, 0xff]);
 
 /// Whether the Ethernet payload is IPv4.
 ///
@@ -34,37 +33,56 @@ pub(crate) unsafe fn is_ipv4(data: usize) -> bool {
     unsafe { load::<u32>(data, IP - 2) & IPV4_MASK == IPV4 }
 }
 
-/// A G-PDU for our N3 address at fixed offsets, or the reason why not.
+/// A G-PDU for our N3 address at fixed offsets, or the reason why not. The common packet meets one comparison.
 ///
 /// # Safety
 /// 50 octets are readable at `data`.
 #[inline(always)]
-pub(crate) unsafe fn g_pdu(data: usize, config: &Config) -> Result<(), PassReason> {
+pub(crate) unsafe fn g_pdu(data: usize) -> Result<(), PassReason> {
+    // SAFETY: the caller's promise holds for every load.
+    let differences = unsafe {
+        ((load::<u32>(data, IP - 2) & IPV4_NO_OPTIONS_MASK) ^ IPV4_NO_OPTIONS)
+            | (load::<u32>(data, IP + 16) ^ config::n3_address())
+            | u32::from(load::<u16>(data, IP + 6) & FRAGMENT_MASK)
+            | u32::from(load::<u8>(data, IP + 9) ^ UDP_PROTOCOL)
+            | u32::from(load::<u16>(data, UDP + 2) ^ GTPU_PORT.to_be())
+            | u32::from((load::<u16>(data, GTPU) & G_PDU_MASK) ^ G_PDU)
+    };
+    if differences == 0 {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise.
+    Err(unsafe { why_not(data) })
+}
+
+/// Which of the comparisons failed, the outermost header first.
+///
+/// # Safety
+/// 50 octets are readable at `data`.
+#[inline(always)]
+unsafe fn why_not(data: usize) -> PassReason {
     // SAFETY: the caller's promise holds for every load.
     unsafe {
-        if load::<u32>(data, IP + 16) != config.n3_address.to_wire() || !is_ipv4(data) {
-            return Err(PassReason::NotOurs);
-        }
-        if load::<u8>(data, IP + 9) != UDP_PROTOCOL {
-            return Err(PassReason::NotOurs);
+        if load::<u32>(data, IP + 16) != config::n3_address()
+            || !is_ipv4(data)
+            || load::<u8>(data, IP + 9) != UDP_PROTOCOL
+        {
+            return PassReason::NotOurs;
         }
         if load::<u16>(data, IP + 6) & FRAGMENT_MASK != 0 {
-            return Err(PassReason::OuterFragment);
+            return PassReason::OuterFragment;
         }
         if load::<u32>(data, IP - 2) & IPV4_NO_OPTIONS_MASK != IPV4_NO_OPTIONS {
-            return Err(PassReason::OuterOptions);
+            return PassReason::OuterOptions;
         }
         if load::<u16>(data, UDP + 2) != GTPU_PORT.to_be() {
-            return Err(PassReason::NotOurs);
+            return PassReason::NotOurs;
         }
         if load::<u8>(data, GTPU) & GTPU_VERSION_MASK != GTPU_VERSION {
-            return Err(PassReason::GtpVersion);
-        }
-        if load::<u8>(data, GTPU + 1) != G_PDU {
-            return Err(PassReason::NotGpdu);
+            return PassReason::GtpVersion;
         }
     }
-    Ok(())
+    PassReason::NotGpdu
 }
 
 /// A record as the packet met it: word 1, then word 0.
@@ -85,16 +103,13 @@ impl UplinkSession {
 
 /// The uplink record of a TEID (as it lies in the packet).
 #[inline(always)]
-pub(crate) fn uplink_session(teid: u32, config: &Config) -> Option<UplinkSession> {
+pub(crate) fn uplink_session(teid: u32) -> Option<UplinkSession> {
     if let Some(record) = UPLINK.get_ptr_mut(teid_index(u32::from_be(teid)))
         && let Some(session) = UplinkSession::read(record, teid)
     {
         return Some(session);
     }
-    if config.session_flags & SESSIONS_BY_TEID != 0 {
-        return UplinkSession::read(UPLINK_BY_TEID.get_ptr_mut(Be32::from_wire(teid))?, teid);
-    }
-    None
+    UplinkSession::read(UPLINK_BY_TEID.get_ptr_mut(Be32::from_wire(teid))?, teid)
 }
 
 /// What is known of a destination address.
@@ -107,20 +122,10 @@ pub(crate) enum Subscriber {
 
 /// The downlink record of a UE address (as it lies in the packet).
 #[inline(always)]
-pub(crate) fn downlink_session(address: u32, config: &Config) -> Subscriber {
-    let host = u32::from_be(address);
-    for pool in &config.pools {
-        if let Some(index) = pool.index_of(host) {
-            return match DOWNLINK.get_ptr_mut(index) {
-                Some(record) => Subscriber::Known(record),
-                None => Subscriber::Stranger,
-            };
-        }
-    }
-    if config.session_flags & SESSIONS_BY_ADDRESS != 0
-        && let Some(record) = DOWNLINK_BY_IP.get_ptr_mut(Be32::from_wire(address))
-    {
-        return Subscriber::Known(record);
-    }
-    Subscriber::Stranger
+pub(crate) fn downlink_session(address: u32) -> Subscriber {
+    let record = match config::downlink_index(u32::from_be(address)) {
+        Some(index) => DOWNLINK.get_ptr_mut(index),
+        None => DOWNLINK_BY_IP.get_ptr_mut(Be32::from_wire(address)),
+    };
+    record.map_or(Subscriber::Stranger, Subscriber::Known)
 }

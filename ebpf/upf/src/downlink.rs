@@ -1,6 +1,6 @@
 //! Downlink: from the data network into the gNB's tunnel.
 
-use coeur_ebpf_abi::{Action, Config, Direction, DropReason, ENCAPSULATION_BYTES, PassReason};
+use coeur_ebpf_abi::{Action, Direction, DropReason, ENCAPSULATION_BYTES, PassReason};
 
 use crate::{
     classify::{self, Subscriber},
@@ -8,7 +8,6 @@ use crate::{
     drop::{drop, pass},
     encap::{self, Tunnel},
     frame::{Frame, load},
-    maps::CONFIG,
     parse::IP,
     police::{Word1, word0},
     route,
@@ -16,7 +15,6 @@ use crate::{
 
 #[inline(always)]
 pub(crate) fn run<F: Frame>(frame: &F) -> u32 {
-    let Some(config) = CONFIG.get(0) else { return F::PASS };
     frame.make_readable();
     let (data, data_end) = (frame.data(), frame.data_end());
     // SAFETY: 34 octets are readable behind the comparison.
@@ -25,7 +23,7 @@ pub(crate) fn run<F: Frame>(frame: &F) -> u32 {
     }
     // SAFETY: 34 octets are readable.
     let destination = unsafe { load::<u32>(data, IP + 16) };
-    match classify::downlink_session(destination, config) {
+    match classify::downlink_session(destination) {
         Subscriber::Known(record) => {
             // SAFETY: a value of the map; word 1 before word 0.
             let (word1, (gnb_address, gnb_teid)) = unsafe { (Word1::read(record), word0(record)) };
@@ -34,7 +32,7 @@ pub(crate) fn run<F: Frame>(frame: &F) -> u32 {
             }
             // SAFETY: a value of the map, only the addresses of whose counters are taken.
             let counters = unsafe { (&raw mut (*record).packets, &raw mut (*record).bytes) };
-            to_subscriber(frame, data, Tunnel { gnb_address, gnb_teid }, word1, counters, config)
+            to_subscriber(frame, data, Tunnel { gnb_address, gnb_teid }, word1, counters)
         }
         Subscriber::Stranger => pass(frame, PassReason::NotOurs, Direction::Downlink),
     }
@@ -48,7 +46,6 @@ fn to_subscriber<F: Frame>(
     tunnel: Tunnel,
     word1: Word1,
     (packets, bytes): (*mut u64, *mut u64),
-    config: &Config,
 ) -> u32 {
     // SAFETY: 34 octets are readable.
     let (version_ihl, length, ttl) =
@@ -75,7 +72,7 @@ fn to_subscriber<F: Frame>(
         count::session(packets, bytes, length);
         decap::decrement_ttl(data + IP);
     }
-    if !encap::to_next_hop(frame, length, tunnel, word1, hop, config) {
+    if !encap::to_next_hop(frame, length, tunnel, word1, hop) {
         return drop(frame, DropReason::NoHeadroom);
     }
     count::path(frame, Direction::Downlink);

@@ -1,10 +1,11 @@
 //! Stage: put the outer headers on. All of them are constants, but for lengths, the gNB's address and TEID, and the QFI.
 
 use coeur_ebpf_abi::{
-    Config, ENCAPSULATION_BYTES, GTPU_PORT, NextHop, OUTER_FLAGS, OUTER_TTL, OUTER_VERSION_IHL, PROTOCOL_UDP,
+    ENCAPSULATION_BYTES, GTPU_PORT, NextHop, OUTER_FLAGS, OUTER_TTL, OUTER_VERSION_IHL, PROTOCOL_UDP,
 };
 
 use crate::{
+    config,
     decap::ethernet,
     frame::{Frame, store},
     parse::{GTPU, GTPU_END, IP, UDP},
@@ -27,14 +28,7 @@ pub(crate) struct Tunnel {
 
 /// Puts Ethernet, IPv4, UDP and GTP-U with a PDU session container in front of a packet of `inner` octets.
 #[inline(always)]
-pub(crate) fn to_next_hop<F: Frame>(
-    frame: &F,
-    inner: u32,
-    tunnel: Tunnel,
-    word1: Word1,
-    hop: &NextHop,
-    config: &Config,
-) -> bool {
+pub(crate) fn to_next_hop<F: Frame>(frame: &F, inner: u32, tunnel: Tunnel, word1: Word1, hop: &NextHop) -> bool {
     if !frame.grow() {
         return false;
     }
@@ -51,8 +45,8 @@ pub(crate) fn to_next_hop<F: Frame>(
         store(data, IP + 2, total.to_be());
         store(data, IP + 4, u32::from(OUTER_FLAGS.to_be()) << 16);
         store(data, IP + 8, u16::from_le_bytes([OUTER_TTL, PROTOCOL_UDP]));
-        store(data, IP + 10, checksum(config.outer_checksum_base, word1.tos(), total, tunnel.gnb_address));
-        store(data, IP + 12, config.n3_address.to_wire());
+        store(data, IP + 10, checksum(config::outer_checksum_base(), word1.tos(), total, tunnel.gnb_address));
+        store(data, IP + 12, config::n3_address());
         store(data, IP + 16, tunnel.gnb_address);
 
         // RFC 768: checksum 0 is none; TS 29.281 4.4.2.3 leaves it to the sender over IPv4.

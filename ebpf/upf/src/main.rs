@@ -12,6 +12,7 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
 mod classify;
+mod config;
 mod count;
 mod decap;
 mod downlink;

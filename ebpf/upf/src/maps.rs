@@ -8,15 +8,12 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, PerCpuArray},
 };
 use coeur_ebpf_abi::{
-    Be32, Config, DownlinkRecord, DropReason, FALLBACK_SESSIONS_MAX, Meta, NEIGHBOURS_MAX, NEXT_HOPS_MAX, NextHop,
-    PASS_SLOTS, PATH_SLOTS, ROUTES_MAX, UplinkRecord,
+    Be32, DownlinkRecord, DropReason, FALLBACK_SESSIONS_MAX, Meta, NEIGHBOURS_MAX, NEXT_HOPS_MAX, NextHop, PASS_SLOTS,
+    PATH_SLOTS, ROUTES_MAX, UplinkRecord,
 };
 
 #[map]
 pub(crate) static META: Array<Meta> = Array::with_max_entries(1, 0);
-
-#[map]
-pub(crate) static CONFIG: Array<Config> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[map]
 pub(crate) static UPLINK: Array<UplinkRecord> = Array::with_max_entries(1, BPF_F_MMAPABLE);

@@ -71,10 +71,10 @@ pub(crate) unsafe fn tpdu_start(data: usize, data_end: usize, flags: u8) -> Resu
     if data + CONTAINER_END > data_end {
         return Err(Refusal::Drop(DropReason::InnerLength));
     }
-    // SAFETY: 58 octets are readable, and `data + 53` is 4 octets of them.
-    let (extension, next) = unsafe { (load::<u32>(data, EXTENSIONS - 1), load::<u8>(data, CONTAINER_END - 1)) };
-    let container = u32::from_le_bytes([PDU_SESSION_CONTAINER, 1, 0, 0]);
-    if flags & FLAG_ANY == FLAG_E && extension & 0x0000_ffff == container && next == 0 {
+    // SAFETY: 58 octets are readable.
+    let (extension, next) = unsafe { (load::<u16>(data, EXTENSIONS - 1), load::<u8>(data, CONTAINER_END - 1)) };
+    let container = u16::from_le_bytes([PDU_SESSION_CONTAINER, 1]);
+    if flags & FLAG_ANY == FLAG_E && extension == container && next == 0 {
         return Ok(CONTAINER_END);
     }
     if flags & FLAG_E == 0 {

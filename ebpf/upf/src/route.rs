@@ -1,30 +1,28 @@
 //! Stage: where does the packet leave.
 //!
-//! An uplink record names the default route of N6. Destinations on link and routes more specific than the default are asked
-//! for only if there are any: one compare each with words of the configuration, then a small table.
+//! An uplink record names the default route of N6, and that next hop says what comes before it: the prefix on link, and
+//! whether there are routes more specific. One compare in a line that is needed anyway; tables are asked only if it fits.
 
 use aya_ebpf::maps::lpm_trie::Key;
-use coeur_ebpf_abi::{Be32, Config, NextHop, ROUTE_HAS_ONLINK, ROUTE_HAS_SPECIFIC};
+use coeur_ebpf_abi::{Be32, NextHop, ROUTE_HAS_SPECIFIC};
 
 use crate::maps::{NEIGHBOURS, NEXT_HOPS, ROUTES};
 
 /// The next hop of a data network address (as it lies in the packet); `None` leaves it to the kernel.
 #[inline(always)]
-pub(crate) fn to_n6<'a>(destination: u32, default: u32, config: &Config) -> Option<&'a NextHop> {
-    let mut id = default;
-    if config.route_flags != 0 {
-        if config.route_flags & ROUTE_HAS_ONLINK != 0
-            && destination & config.onlink_mask.to_wire() == config.onlink_address.to_wire()
-        {
-            // SAFETY: a value of a map that user space replaces as a whole.
-            id = *unsafe { NEIGHBOURS.get(Be32::from_wire(destination)) }?;
-        } else if config.route_flags & ROUTE_HAS_SPECIFIC != 0
-            && let Some(specific) = ROUTES.get(Key::new(32, Be32::from_wire(destination)))
-        {
-            id = *specific;
-        }
+pub(crate) fn to_n6<'a>(destination: u32, default: u32) -> Option<&'a NextHop> {
+    let hop = NEXT_HOPS.get(default)?;
+    // Without a prefix on link the mask is all ones and the address 0.0.0.0, which is no destination.
+    if destination & hop.onlink_mask.to_wire() == hop.onlink_address.to_wire() {
+        // SAFETY: a value of a map that user space replaces as a whole.
+        return by_id(*unsafe { NEIGHBOURS.get(Be32::from_wire(destination)) }?);
     }
-    by_id(id)
+    if hop.route_flags & ROUTE_HAS_SPECIFIC != 0
+        && let Some(specific) = ROUTES.get(Key::new(32, Be32::from_wire(destination)))
+    {
+        return by_id(*specific);
+    }
+    if hop.is_resolved() { Some(hop) } else { None }
 }
 
 /// The next hop with this id, if it is resolved.

@@ -1,13 +1,12 @@
 //! Uplink: from the gNB's tunnel to the data network.
 
-use coeur_ebpf_abi::{Action, Config, Direction, DropReason, PassReason};
+use coeur_ebpf_abi::{Action, Direction, DropReason, PassReason};
 
 use crate::{
     classify::{self, UplinkSession},
     count, decap,
     drop::{drop, pass},
     frame::{Frame, load},
-    maps::CONFIG,
     parse::{self, GTPU, GTPU_END, Refusal},
     police::Word1,
     route,
@@ -16,15 +15,14 @@ use crate::{
 /// The verdict, or `None` for a frame that is not N3's (which is then perhaps N6's).
 #[inline(always)]
 pub(crate) fn run<F: Frame>(frame: &F) -> Option<u32> {
-    let config = CONFIG.get(0)?;
     frame.make_readable();
     let (data, data_end) = (frame.data(), frame.data_end());
     if data + GTPU_END > data_end {
         return None;
     }
     // SAFETY: 50 octets are readable.
-    match unsafe { classify::g_pdu(data, config) } {
-        Ok(()) => Some(tunnelled(frame, data, data_end, config)),
+    match unsafe { classify::g_pdu(data) } {
+        Ok(()) => Some(tunnelled(frame, data, data_end)),
         Err(PassReason::NotOurs) => None,
         Err(reason) => Some(pass(frame, reason, Direction::Uplink)),
     }
@@ -41,13 +39,13 @@ pub(crate) fn run_alone<F: Frame>(frame: &F) -> u32 {
 
 /// A G-PDU addressed to us.
 #[inline(always)]
-fn tunnelled<F: Frame>(frame: &F, data: usize, data_end: usize, config: &Config) -> u32 {
+fn tunnelled<F: Frame>(frame: &F, data: usize, data_end: usize) -> u32 {
     // SAFETY: 50 octets are readable: `run` compared.
     let (end, flags, teid) =
         unsafe { (parse::tpdu_end(data, frame.length()), load::<u8>(data, GTPU), load::<u32>(data, GTPU + 4)) };
     let Some(end) = end else { return drop(frame, DropReason::OuterLength) };
 
-    let Some(UplinkSession { record, word1, ue_address }) = classify::uplink_session(teid, config) else {
+    let Some(UplinkSession { record, word1, ue_address }) = classify::uplink_session(teid) else {
         return pass(frame, PassReason::UplinkUnknownTeid, Direction::Uplink);
     };
     if !word1.forwards() {
@@ -90,7 +88,7 @@ fn tunnelled<F: Frame>(frame: &F, data: usize, data_end: usize, config: &Config)
     if ttl <= 1 {
         return to_kernel(frame, inner, PassReason::TtlExpired);
     }
-    let Some(hop) = route::to_n6(destination, word1.next_hop(), config) else {
+    let Some(hop) = route::to_n6(destination, word1.next_hop()) else {
         return to_kernel(frame, inner, PassReason::NextHopUnresolved);
     };
     if length > hop.mtu {

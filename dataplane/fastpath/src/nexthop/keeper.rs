@@ -13,8 +13,7 @@ use std::{
 
 use aya::maps::lpm_trie;
 use coeur_ebpf_abi::{
-    Be32, NEIGHBOURS_MAX, NEXT_HOP_N6_DEFAULT, NEXT_HOP_NONE, NEXT_HOPS_MAX, NextHop, Pool, ROUTE_HAS_ONLINK,
-    ROUTE_HAS_SPECIFIC,
+    Be32, NEIGHBOURS_MAX, NEXT_HOP_N6_DEFAULT, NEXT_HOP_NONE, NEXT_HOPS_MAX, NextHop, Pool, ROUTE_HAS_SPECIFIC,
 };
 
 use super::view::{Concern, View, Way, contains, mask};
@@ -163,7 +162,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tables `ROUTES` and `NEIGHBOURS`, and the words of the configuration that say whether to look there.
+    /// Tables `ROUTES` and `NEIGHBOURS`.
     fn refresh_routes(&mut self, maps: &mut Maps) -> io::Result<()> {
         let onlink = self.view.onlink(self.n6);
         let known: Vec<Ipv4Addr> = match onlink {
@@ -200,25 +199,19 @@ impl Keeper {
             }
             keep
         });
-        self.write_config(maps, onlink);
         Ok(())
     }
 
-    fn write_config(&self, maps: &Maps, onlink: Option<(Ipv4Addr, u8)>) {
-        let Some(mut config) = maps.config.read(0) else { return };
-        // A table that is too large for us: everything is "on link" and unknown there, so the kernel routes it.
-        let everything = (Ipv4Addr::UNSPECIFIED, 0);
-        let onlink = if self.view.is_overflowing() { Some(everything) } else { onlink };
-        config.route_flags = 0;
-        if let Some((prefix, length)) = onlink {
-            config.route_flags |= ROUTE_HAS_ONLINK;
-            config.onlink_mask = Be32::new(mask(length));
-            config.onlink_address = Be32::new(prefix.to_bits() & mask(length));
-        }
-        if !self.routes.is_empty() {
-            config.route_flags |= ROUTE_HAS_SPECIFIC;
-        }
-        maps.write_config(&config);
+    /// What the default route of N6 says comes before it; for every other next hop, nothing.
+    fn before_default(&self, hop: NextHop) -> NextHop {
+        let onlink = match self.view.onlink(self.n6) {
+            // A table that is too large for us: the kernel routes every packet.
+            _ if self.view.is_overflowing() => NextHop::ALL_ONLINK,
+            Some((prefix, length)) => (Be32::new(prefix.to_bits() & mask(length)), Be32::new(mask(length))),
+            None => NextHop::NO_ONLINK,
+        };
+        let route_flags = if self.routes.is_empty() { 0 } else { ROUTE_HAS_SPECIFIC };
+        NextHop { onlink_address: onlink.0, onlink_mask: onlink.1, route_flags, ..hop }
     }
 
     fn on_neighbour(&mut self, maps: &mut Maps, neighbour: rt::Neighbour) {
@@ -271,7 +264,11 @@ impl Keeper {
     /// Writes the entry of a target, and asks for its neighbour if that is in doubt.
     fn settle(&mut self, maps: &Maps, target: Ipv4Addr, id: u32) {
         let way = self.way(target);
-        write(maps, id, &self.view.next_hop(target, way));
+        let mut hop = self.view.next_hop(target, way);
+        if id == NEXT_HOP_N6_DEFAULT {
+            hop = self.before_default(hop);
+        }
+        write(maps, id, &hop);
         if let Some(way) = way.filter(|way| self.view.is_doubtful(*way)) {
             self.sequence = self.sequence.wrapping_add(1);
             // Without answer, and best effort: while it fails, packets take the kernel's way and make it ask.
@@ -307,13 +304,16 @@ fn write(maps: &Maps, id: u32, hop: &NextHop) {
     if maps.next_hops.read(id).as_ref() == Some(hop) {
         return;
     }
-    let Some([first, second, third, state]) = maps.next_hops.words(id) else { return };
-    state.store(0, Ordering::SeqCst);
-    first.store(word_of(hop, 0), Ordering::Release);
-    second.store(word_of(hop, 1), Ordering::Release);
-    third.store(word_of(hop, 2), Ordering::Release);
-    state.store(word_of(hop, 3), Ordering::SeqCst);
+    let Some(words) = maps.next_hops.words(id) else { return };
+    words[WORD_STATE].store(0, Ordering::SeqCst);
+    for (i, word) in words.iter().enumerate().filter(|(i, _)| *i != WORD_STATE) {
+        word.store(word_of(hop, i), Ordering::Release);
+    }
+    words[WORD_STATE].store(word_of(hop, WORD_STATE), Ordering::SeqCst);
 }
+
+/// The word with the state.
+const WORD_STATE: usize = std::mem::offset_of!(NextHop, state) / 8;
 
 fn route_key((length, prefix): (u8, u32)) -> lpm_trie::Key<u32> {
     lpm_trie::Key::new(u32::from(length), Be32::new(prefix).to_wire())

@@ -119,7 +119,9 @@ impl View {
 
     /// The entry of the table for a way: resolved, or not yet.
     pub(crate) fn next_hop(&self, target: Ipv4Addr, way: Option<Way>) -> NextHop {
-        let unresolved = NextHop { target: Be32::from(target), taken: 1, ..NextHop::default() };
+        let (onlink_address, onlink_mask) = NextHop::NO_ONLINK;
+        let unresolved =
+            NextHop { target: Be32::from(target), taken: 1, onlink_address, onlink_mask, ..NextHop::default() };
         let Some(way) = way else { return unresolved };
         let Some(link) = self.links.get(&way.ifindex).filter(|link| link.up) else { return unresolved };
         let neighbour = self.neighbours.get(&(way.ifindex, way.neighbour));

@@ -5,3 +5,15 @@ mod downlink;
 mod frames;
 mod uplink;
 mod world;
+
+/// The verifier gives up at a million. Whoever comes near sees it here, and not on a customer's older kernel.
+#[test]
+fn every_program_is_far_from_the_verifiers_budget() {
+    const BUDGET: u32 = 20_000;
+    let Some(world) = world::world() else { return };
+    let counts = world.verified_instructions();
+    assert_eq!(counts.len(), 7, "{counts:?}");
+    for (name, instructions) in counts {
+        assert!(instructions < BUDGET, "{name}: {instructions}");
+    }
+}

@@ -7,16 +7,16 @@ use aya::{
 };
 use coeur_ebpf_abi::{
     Action, Be32, Config, Direction, DownlinkRecord, DropReason, NEXT_HOP_N6_DEFAULT, NextHop, NextHopState,
-    PassReason, Path, Pool, ROUTE_HAS_ONLINK, ROUTE_HAS_SPECIFIC, SESSIONS_BY_ADDRESS, SESSIONS_BY_TEID, UplinkRecord,
-    program, teid,
+    PassReason, Path, Pool, ROUTE_HAS_SPECIFIC, UplinkRecord, program, teid,
 };
 use coeur_rules::MapWrite;
 
 use super::frames::{GNB, N3, UE};
 use crate::{
     counters::Counters,
-    maps::{Maps, write_slot},
+    maps::Maps,
     object::{Capacity, load},
+    table::{Table, word_of},
 };
 
 pub(super) const TEID: u32 = teid(5, 3);
@@ -73,7 +73,9 @@ pub(super) fn world() -> Option<World> {
         return None;
     }
     let capacity = Capacity { uplink_slots: 64, downlink_slots: 64 };
-    let mut ebpf = load(capacity, None).expect("the object loads");
+    let config =
+        Config::new(Be32::from(N3), &[Pool { base: u32::from(UE) & 0xffff_ff00, size: 32, offset: 8, pad0: 0 }]);
+    let mut ebpf = load(&config, capacity, None).expect("the object loads");
     for (name, program) in ebpf.programs_mut() {
         let loaded = match program {
             Program::Xdp(xdp) => xdp.load(),
@@ -115,9 +117,6 @@ pub(super) fn downlink_record() -> DownlinkRecord {
 
 impl World {
     fn furnish(&mut self) {
-        let mut config = Config::new(Be32::from(N3), 1, 1);
-        config.pools[0] = Pool { base: u32::from(UE) & 0xffff_ff00, size: 32, offset: 8, pad0: 0 };
-        self.maps.write_config(&config);
         for (id, mtu) in [(HOP_N6, 1500), (HOP_GNB, 1500), (HOP_ONLINK, 1500), (HOP_SPECIFIC, 1500), (HOP_NARROW, 100)]
         {
             let hop = NextHop {
@@ -127,18 +126,14 @@ impl World {
                 mtu,
                 state: NextHopState::Resolved as u8,
                 taken: 1,
+                onlink_address: NextHop::NO_ONLINK.0,
+                onlink_mask: NextHop::NO_ONLINK.1,
                 ..NextHop::default()
             };
             write_slot(&self.maps.next_hops, id, &hop);
         }
         self.uplink(uplink_record());
         self.downlink(downlink_record());
-    }
-
-    pub(super) fn config(&self, change: impl FnOnce(&mut Config)) {
-        let mut config = self.maps.config.read(0).expect("one slot");
-        change(&mut config);
-        self.maps.write_config(&config);
     }
 
     pub(super) fn uplink(&mut self, record: UplinkRecord) {
@@ -163,17 +158,25 @@ impl World {
         for write in &writes {
             self.maps.sessions.apply(write).expect("the tables are empty");
         }
-        self.config(|config| config.session_flags = SESSIONS_BY_TEID | SESSIONS_BY_ADDRESS);
     }
 
     pub(super) fn routes(&mut self, onlink: (Be32, Be32), neighbour: Be32, prefix: (u32, Be32)) {
         self.maps.neighbours.insert(neighbour.to_wire(), HOP_ONLINK, 0).expect("room");
         let key = lpm_trie::Key::new(prefix.0, prefix.1.to_wire());
         self.maps.routes.insert(&key, HOP_SPECIFIC, 0).expect("room");
-        self.config(|config| {
-            config.route_flags = ROUTE_HAS_ONLINK | ROUTE_HAS_SPECIFIC;
-            (config.onlink_address, config.onlink_mask) = onlink;
-        });
+        let mut hop = self.maps.next_hops.read(HOP_N6).expect("it is in the table");
+        hop.route_flags = ROUTE_HAS_SPECIFIC;
+        (hop.onlink_address, hop.onlink_mask) = onlink;
+        write_slot(&self.maps.next_hops, HOP_N6, &hop);
+    }
+
+    /// Instructions that the verifier walked, by program.
+    pub(super) fn verified_instructions(&self) -> Vec<(String, u32)> {
+        let count = |(name, program): (&str, &Program)| {
+            let info = program.info().expect("it is loaded");
+            (name.to_owned(), info.verified_instruction_count().unwrap_or(0))
+        };
+        self.ebpf.programs().map(count).collect()
     }
 
     fn run(&mut self, name: &str, frame: &[u8]) -> (u32, Vec<u8>) {
@@ -245,6 +248,13 @@ impl World {
                 assert_eq!(counted, [format!("{}/{}", reason.label(), direction.label())], "{context}");
             }
         }
+    }
+}
+
+/// Writes all words of a slot.
+fn write_slot<T: Copy>(table: &Table<T>, index: u32, value: &T) {
+    for (i, word) in table.words(index).expect("a slot of the table").iter().enumerate() {
+        word.store(word_of(value, i), std::sync::atomic::Ordering::Release);
     }
 }
 

@@ -27,7 +27,10 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn load(measured: &[u8], bench: &[u8]) -> anyhow::Result<Self> {
+        let pool = Pool { base: u32::from(frames::POOL), size: SESSIONS_MAX, offset: 0, pad0: 0 };
+        let config: [u64; 17] = plain(&Config::new(Be32::from(frames::N3), &[pool]));
         let mut measured = EbpfLoader::new()
+            .override_global(coeur_ebpf_abi::CONFIG, &config[..], true)
             .map_max_entries(map::UPLINK, SESSIONS_MAX)
             .map_max_entries(map::DOWNLINK, SESSIONS_MAX)
             .load(measured)?;
@@ -67,14 +70,6 @@ impl Tables {
 }
 
 fn furnish(measured: &mut Ebpf) -> anyhow::Result<()> {
-    let mut config = Config::new(Be32::from(frames::N3), IFINDEX, IFINDEX);
-    config.pools[0] = Pool { base: u32::from(frames::POOL), size: SESSIONS_MAX, offset: 0, pad0: 0 };
-    // Routes as a real N6 has them: an on-link prefix to compare with, and no more.
-    config.onlink_address = Be32::from(std::net::Ipv4Addr::new(203, 0, 113, 0));
-    config.onlink_mask = Be32::new(0xffff_ff00);
-    let mut table: Array<MapData, [u64; 24]> = take(measured, map::CONFIG)?;
-    table.set(0, plain(&config), 0)?;
-
     let hop = NextHop {
         destination: frames::NEXT_HOP,
         source: frames::OWN,
@@ -82,9 +77,12 @@ fn furnish(measured: &mut Ebpf) -> anyhow::Result<()> {
         mtu: 1500,
         state: NextHopState::Resolved as u8,
         taken: 1,
+        // A prefix on link to compare with, as a real N6 has it.
+        onlink_address: Be32::from(std::net::Ipv4Addr::new(203, 0, 113, 0)),
+        onlink_mask: Be32::new(0xffff_ff00),
         ..NextHop::default()
     };
-    let mut table: Array<MapData, [u64; 4]> = take(measured, map::NEXT_HOPS)?;
+    let mut table: Array<MapData, [u64; 8]> = take(measured, map::NEXT_HOPS)?;
     table.set(NEXT_HOP_N6_DEFAULT, plain(&hop), 0)?;
     table.set(2, plain(&hop), 0)?;
 
