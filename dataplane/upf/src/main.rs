@@ -32,7 +32,7 @@ enum Command {
     },
     /// Say what the drivers of interfaces can do, and which path follows.
     Probe {
-        #[arg(required = true)]
+        /// All of this network namespace but the loopback, if none is named.
         interfaces: Vec<String>,
         /// One JSON array on stdout.
         #[arg(long)]
@@ -95,7 +95,17 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// From the process's own view of its namespace: `/sys/class/net` shows that of whoever mounted it.
+fn all_interfaces() -> anyhow::Result<Vec<String>> {
+    let table = std::fs::read_to_string("/proc/thread-self/net/dev").context("/proc/thread-self/net/dev")?;
+    // Two lines of headings, then `name: counters`.
+    let names = table.lines().skip(2).filter_map(|line| line.split_once(':'));
+    Ok(names.map(|(name, _)| name.trim().to_owned()).filter(|name| name != "lo").collect())
+}
+
 fn probe(interfaces: &[String], json: bool) -> anyhow::Result<()> {
+    let all = if interfaces.is_empty() { all_interfaces()? } else { Vec::new() };
+    let interfaces = if interfaces.is_empty() { &all } else { interfaces };
     let probe = |interface: &String| coeur_fastpath::probe(interface).with_context(|| format!("interface {interface}"));
     let reports = interfaces.iter().map(probe).collect::<anyhow::Result<Vec<_>>>()?;
     if json {
