@@ -185,7 +185,7 @@ impl v1::core_server::Core for Northbound {
             (false, false) => 0,
         };
         let watcher = Watcher { log: Arc::clone(&self.events), newest, after, ready: VecDeque::new() };
-        let stream = futures_unfold(watcher);
+        let stream = event_stream(watcher);
         Ok(Response::new(Box::pin(stream)))
     }
 }
@@ -272,7 +272,7 @@ impl Watcher {
     }
 }
 
-fn futures_unfold(watcher: Watcher) -> impl Stream<Item = Result<v1::Event, Status>> + Send {
+fn event_stream(watcher: Watcher) -> impl Stream<Item = Result<v1::Event, Status>> + Send {
     let (sender, receiver) = tokio::sync::mpsc::channel(WATCH_BATCH_MAX);
     tokio::spawn(async move {
         let mut watcher = watcher;

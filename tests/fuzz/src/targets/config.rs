@@ -2,7 +2,7 @@
 
 use coeur_model::config::CoreConfig;
 
-/// What is accepted can be written and read again; what is refused says why.
+/// Nothing that is written panics; what is refused says why.
 pub(crate) fn core(octets: &[u8]) {
     let Ok(text) = std::str::from_utf8(octets) else { return };
     if let Err(error) = CoreConfig::from_toml(text) {
